@@ -1,0 +1,71 @@
+import type { Bytes } from './bytes.ts';
+import { MalformedError } from './malformed-error.ts';
+
+const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const URL_SAFE = `${STANDARD.slice(0, 62)}-_`;
+
+const valuesOf = (alphabet: string) => {
+  const values = new Int8Array(128).fill(-1);
+  for (let i = 0; i < 64; i++) values[alphabet.charCodeAt(i)] = i;
+  return values;
+};
+const STANDARD_VALUES = valuesOf(STANDARD);
+const URL_SAFE_VALUES = valuesOf(URL_SAFE);
+
+/** Base64 with padding (RFC 4648, section 4). */
+export function encodeBase64(bytes: Uint8Array): string {
+  const text = encode(bytes, STANDARD);
+  return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
+}
+
+/** Base64url without padding (RFC 4648, section 5; RFC 7515, section 2). */
+export function encodeBase64url(bytes: Uint8Array): string {
+  return encode(bytes, URL_SAFE);
+}
+
+/** Bytes of padded base64. Strict: no white space, no bits left over, padding required. */
+export function decodeBase64(text: string, name = 'base64'): Bytes {
+  if (text.length % 4 !== 0) throw new MalformedError('truncated', name);
+  const end = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  return decode(text.slice(0, text.length - end), STANDARD_VALUES, name);
+}
+
+/** Bytes of unpadded base64url. Strict: one text for one byte string. */
+export function decodeBase64url(text: string, name = 'base64url'): Bytes {
+  return decode(text, URL_SAFE_VALUES, name);
+}
+
+function encode(bytes: Uint8Array, alphabet: string): string {
+  const parts: string[] = [];
+  for (let i = 0; i < bytes.length; i += 3) {
+    const [a = 0, b, c] = [bytes[i], bytes[i + 1], bytes[i + 2]];
+    const word = (a << 16) | ((b ?? 0) << 8) | (c ?? 0);
+    let group = (alphabet[word >> 18] ?? '') + (alphabet[(word >> 12) & 63] ?? '');
+    if (b !== undefined) group += alphabet[(word >> 6) & 63] ?? '';
+    if (c !== undefined) group += alphabet[word & 63] ?? '';
+    parts.push(group);
+  }
+  return parts.join('');
+}
+
+function decode(text: string, values: Int8Array, name: string): Bytes {
+  const tail = text.length % 4;
+  if (tail === 1) throw new MalformedError('truncated', name);
+  const out = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let bits = 0;
+  let word = 0;
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    const value = values[text.charCodeAt(i)] ?? -1;
+    if (value < 0) throw new MalformedError('bad_value', `${name} at character ${i}`);
+    word = (word << 6) | value;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out[at++] = word >> bits;
+      word &= (1 << bits) - 1;
+    }
+  }
+  if (word !== 0) throw new MalformedError('bad_value', `${name}: bits left over`);
+  return out;
+}
