@@ -1,0 +1,22 @@
+import type { Manifest } from './manifest.ts';
+
+const TRUSTED: unique symbol = Symbol('made by verifyManifest');
+
+/** A manifest whose signatures were verified: only `verifyManifest` makes one. */
+export interface TrustedManifest {
+  readonly [TRUSTED]: true;
+  readonly manifest: Manifest;
+  /** SHA-256 of the canonical JSON, lower hex. */
+  readonly id: string;
+  /** The parties whose signatures counted, sorted. */
+  readonly signers: readonly string[];
+}
+
+/** Marks a manifest as verified; for `verifyManifest` alone, the package does not export it. */
+export function markTrusted(
+  manifest: Manifest,
+  id: string,
+  signers: readonly string[],
+): TrustedManifest {
+  return Object.freeze({ [TRUSTED]: true as const, manifest, id, signers });
+}
