@@ -1,0 +1,26 @@
+/** A command of the program: takes what stands behind its name, gives the exit code. */
+export interface Command {
+  run(args: readonly string[]): Promise<number>;
+}
+
+/** Every command by its name; each is loaded when it is called. */
+export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['up', () => import('./commands/up.ts')],
+  ['service', () => import('./commands/service.ts')],
+  ['demo', () => import('./commands/demo.ts')],
+  ['verify', () => import('./commands/verify.ts')],
+  ['vectors', () => import('./commands/vectors.ts')],
+]);
+
+/** What `cloister help` prints. */
+export const HELP = `cloister: use a medical platform and an AI provider without having to trust them
+
+  cloister up [--data <folder>] [--port <n>]     run the whole platform here, on simulated hardware
+  cloister demo [--image <file>] [--json]        run the main job once, end to end, and tell what came of it
+                [--tamper quote|token|measurement|model|receipt]
+  cloister service <name> --port <n> …           run one service alone (attestation, inference, records)
+  cloister verify <url|file> …                   verify the evidence of a running service, or of a file
+  cloister vectors <manifest.json> [--json]      verify a manifest of test evidence, one line per entry
+
+Each command explains its options with --help. Exit codes: 0 done, 1 the world failed, 2 refused, 64 wrong use.
+`;

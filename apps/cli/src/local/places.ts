@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The repository's root: what is measured and where the services' sources lie. */
+export const ROOT: string = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/** The parties of a local deployment; one machine holds all their keys, which is only for trying. */
+export const PARTIES = ['hospital', 'platform', 'diagnostics'] as const;
+/** One of the three parties. */
+export type Party = (typeof PARTIES)[number];
+
+/** The services that a local deployment runs, in the order in which they start. */
+export const SERVICES = ['attestation', 'inference', 'records'] as const;
+/** Name of a service. */
+export type ServiceName = (typeof SERVICES)[number];
+
+/** Where a local deployment keeps its files: all below one folder. */
+export interface Places {
+  readonly folder: string;
+  /** The simulated processor: shared by all services of this machine. */
+  readonly platform: string;
+  readonly parties: string;
+  readonly manifest: string;
+  readonly portal: string;
+  readonly portalPins: string;
+  readonly logs: string;
+  data(service: ServiceName): string;
+}
+
+/** The places of the deployment in `folder`. */
+export function placesIn(folder: string): Places {
+  return {
+    folder,
+    platform: join(folder, 'platform'),
+    parties: join(folder, 'parties'),
+    manifest: join(folder, 'manifest.json'),
+    portal: join(folder, 'portal'),
+    portalPins: join(folder, 'portal-pins.json'),
+    logs: join(folder, 'logs'),
+    data: (service) => join(folder, service),
+  };
+}
+
+/** Entry point of a service, started as a process. */
+export function entryOf(service: ServiceName): string {
+  return join(ROOT, 'services', service, 'src', 'main.ts');
+}
