@@ -1,0 +1,45 @@
+export {
+  loadConfig,
+  type ConfigSources,
+  type DeepReadonly,
+  type SettingsSchema,
+} from './config.ts';
+export { ConfigError } from './config-error.ts';
+export { cors } from './cors.ts';
+export { parseFlags } from './flags.ts';
+export {
+  createHttpClient,
+  type Fetch,
+  type HttpClient,
+  type HttpClientOptions,
+} from './http-client.ts';
+export {
+  createLog,
+  errorCode,
+  errorPlace,
+  opaqueId,
+  routeTemplate,
+  type Log,
+  type LogEvents,
+  type LogField,
+  type SafeText,
+} from './log.ts';
+export { createMetrics, type Labels, type Metrics } from './metrics.ts';
+export { problem } from './problem.ts';
+export { serve, untilSignal, type ServeOptions, type Serving, type SignalSource } from './serve.ts';
+export {
+  createServiceApp,
+  type Health,
+  type SeenRequest,
+  type ServiceAppOptions,
+} from './service-app.ts';
+export {
+  integerSetting,
+  originsSetting,
+  pathSetting,
+  serviceSettings,
+  switchSetting,
+  urlSetting,
+} from './settings.ts';
+export { loadTrust, type TrustOptions } from './trust.ts';
+export { UnavailableError, type UnavailableCode } from './unavailable-error.ts';

@@ -1,0 +1,125 @@
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { routePath } from 'hono/route';
+import { encodeEnvelope, type EvidenceSource } from '@cloister/attestation';
+import {
+  asBytes,
+  decodeBase64url,
+  decodeUtf8,
+  MalformedError,
+  parseJsonObject,
+} from '@cloister/bytes';
+import { cors } from './cors.ts';
+import { problem } from './problem.ts';
+import { UnavailableError } from './unavailable-error.ts';
+
+/** What `/health/ready` says: whether this service can do its work, and which part cannot. */
+export interface Health {
+  readonly ready: boolean;
+  /** By part: `{ store: true, provider: false }`. Names of parts only, no ids. */
+  readonly parts?: Readonly<Record<string, boolean>>;
+}
+
+/** One request as the log and the metrics may know it: the route's template, never the path. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly ms: number;
+}
+
+/** The parts of a service's plain surface. */
+export interface ServiceAppOptions {
+  readonly service: string;
+  /** Absent: this process cannot prove what it is, and says so with 503. */
+  readonly evidence?: EvidenceSource | undefined;
+  /** The server half of the channel; absent: `GET` and `POST` of the gateway are not found. */
+  readonly gateway?: { handle(request: Request): Promise<Response> } | undefined;
+  readonly cors: { readonly origins: readonly string[] };
+  readonly health: () => Health | Promise<Health>;
+  /** Told of every request, after its answer. */
+  readonly observe?: (seen: SeenRequest) => void;
+  /** Told of every error that was no fault of the caller, with the route's template. */
+  readonly report?: (error: unknown, route: string) => void;
+  /** How large a message to the gateway may be; 48 MiB unless told (an image of 32 MiB, padded). */
+  readonly maxMessage?: number;
+}
+
+const EVIDENCE = '/attestation/evidence';
+const GATEWAY = '/.well-known/ohttp-gateway';
+
+/**
+ * The plain surface that every service has (design 3.7): evidence, the channel's gateway and key
+ * configuration, health, CORS for the portal's origin. Routes added later get the same CORS,
+ * error answers and observation.
+ */
+export function createServiceApp(options: ServiceAppOptions): Hono {
+  const { evidence, gateway, health, observe, report, maxMessage = 48 << 20 } = options;
+  const app = new Hono();
+  if (observe !== undefined)
+    app.use(async (c, next) => {
+      const started = performance.now();
+      await next();
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      observe({ method: c.req.method, route: routePath(c, -1), status: c.res.status, ms });
+    });
+  app.use(cors(options.cors.origins));
+
+  app.get('/health/live', (c) => c.json({ live: true }));
+  app.get('/health/ready', async (c) => {
+    const state = await health();
+    return c.json(state, state.ready ? 200 : 503);
+  });
+
+  const noEvidence = (): Response => problem(503, 'no_evidence', 'this process has no attester');
+  app.get(EVIDENCE, async () =>
+    evidence === undefined ? noEvidence() : answer(await evidence.evidence()),
+  );
+  app.post(EVIDENCE, bodyLimit({ maxSize: 1024, onError: tooLarge }), async (c) => {
+    if (evidence === undefined) return noEvidence();
+    const nonce = parseNonce(new Uint8Array(await c.req.arrayBuffer()));
+    return answer(await evidence.evidence(nonce));
+  });
+
+  app.get(GATEWAY, (c) => {
+    const keys = evidence?.ohttpKeys;
+    if (gateway === undefined || keys === undefined) return c.notFound();
+    return new Response(asBytes(keys), {
+      headers: { 'content-type': 'application/ohttp-keys', 'cache-control': 'no-store' },
+    });
+  });
+  app.post(GATEWAY, bodyLimit({ maxSize: maxMessage, onError: tooLarge }), (c) =>
+    gateway === undefined ? c.notFound() : gateway.handle(c.req.raw),
+  );
+
+  app.notFound(() => problem(404, 'not_found'));
+  app.onError((error, c) => {
+    if (error instanceof MalformedError) return problem(400, error.code, error.where);
+    report?.(error, routePath(c, -1));
+    if (error instanceof UnavailableError) return problem(503, error.code, error.where);
+    return problem(500, 'internal');
+  });
+  return app;
+}
+
+function answer(envelope: Parameters<typeof encodeEnvelope>[0]): Response {
+  return Response.json(encodeEnvelope(envelope), { headers: { 'cache-control': 'no-store' } });
+}
+
+function tooLarge(): Response {
+  return problem(413, 'too_large');
+}
+
+/** The body of `POST /attestation/evidence`: `{"nonce": <base64url of 16 to 64 bytes>}`. */
+function parseNonce(body: Uint8Array): ReturnType<typeof decodeBase64url> {
+  const { nonce, ...rest } = parseJsonObject(
+    decodeUtf8(body, 'evidence request'),
+    'evidence request',
+  );
+  if (typeof nonce !== 'string' || Object.keys(rest).length > 0)
+    throw new MalformedError('bad_value', 'evidence request');
+  const bytes = decodeBase64url(nonce, 'evidence request: nonce');
+  if (bytes.length < 16 || bytes.length > 64)
+    throw new MalformedError('bad_value', 'evidence request: nonce length');
+  return bytes;
+}
