@@ -1,0 +1,52 @@
+export {
+  createAttestationClient,
+  type AttestationClient,
+  type AttestKind,
+  type AttestRequest,
+} from './attestation-client.ts';
+export { ClientError, type ClientErrorCode, type Issue } from './client-error.ts';
+export {
+  createInferenceClient,
+  type InferAnswer,
+  type InferenceClient,
+  type InferRequest,
+  type Tensor,
+} from './inference-client.ts';
+export {
+  parseReceipt,
+  RECEIPT_TYPE,
+  verifyReceipt,
+  type ExpectedReceipt,
+  type Receipt,
+} from './receipt.ts';
+export {
+  createRecordsClient,
+  MRN_SYSTEM,
+  type EventBatch,
+  type HeatMap,
+  type ImageType,
+  type NewPatient,
+  type RecordsClient,
+  type Session,
+  type StoredImage,
+} from './records-client.ts';
+export type { Phase, RecordsEvent } from './records-events.ts';
+export {
+  displayName,
+  type FindingView,
+  type Gender,
+  type ModelView,
+  type PatientView,
+  type ReportView,
+  type ResultEvidence,
+  type StudyView,
+  type TaskStatus,
+  type TaskView,
+} from './records-views.ts';
+export {
+  fetchEvidence,
+  pinnedKeys,
+  UNREACHABLE_CODES,
+  verifyService,
+  type VerifyServiceOptions,
+} from './verify-service.ts';

@@ -1,0 +1,163 @@
+import {
+  encodeBase64url,
+  encodeUtf8,
+  isJsonObject,
+  MalformedError,
+  type Bytes,
+  type JsonObject,
+} from '@cloister/bytes';
+import {
+  parseEnvelope,
+  verifyPeer,
+  type Check,
+  type EvidenceEnvelope,
+  type TrustedManifest,
+  type Verification,
+  type VerifiedPeer,
+} from '@cloister/attestation';
+import type { Fetch } from '@cloister/channel';
+import { jwkThumbprint, type Jwk } from '@cloister/crypto';
+import { createAttestationClient } from './attestation-client.ts';
+import { ClientError } from './client-error.ts';
+import { exchange, expectStatus, jsonOf } from './exchange.ts';
+
+/** Whom to verify, by what, and with which means. */
+export interface VerifyServiceOptions {
+  /** Where the service answers; an address only, it decides nothing. */
+  readonly baseUrl: string;
+  /** Which service of the manifest it must be. */
+  readonly service: string;
+  readonly manifest: TrustedManifest;
+  /** Where the attestation service answers: its published keys and its collateral. */
+  readonly attestationUrl?: string;
+  readonly transport: Fetch;
+  readonly now: () => Date;
+  readonly random: (length: number) => Bytes;
+  /** Whether a token must be there and agree; true wherever `attestationUrl` is given. */
+  readonly requireToken?: boolean;
+  /** Sees the raw evidence before it is judged: to show or to keep it. */
+  readonly onEvidence?: (envelope: EvidenceEnvelope) => void;
+}
+
+/** Codes by which `verifyService` says that it could not ask; they say nothing about trust. */
+export const UNREACHABLE_CODES: readonly string[] = [
+  'evidence_unavailable',
+  'collateral_unavailable',
+  'issuer_keys_unavailable',
+];
+
+const NONCE_LENGTH = 32;
+const EVIDENCE_LIMIT = 2 << 20;
+
+/**
+ * The trust gate: asks a service for fresh evidence with a nonce of the caller's own, and has it
+ * verified by this library and by the token of a pinned issuer (design 2.1, rule 5). Only what
+ * this returns opens a channel. All that fails is listed; nothing but cancellation throws.
+ */
+export async function verifyService(
+  options: VerifyServiceOptions,
+): Promise<Verification<VerifiedPeer>> {
+  const { service, manifest, attestationUrl, transport } = options;
+  const requireToken = options.requireToken ?? attestationUrl !== undefined;
+  const nonce = options.random(NONCE_LENGTH);
+  const checks: Check[] = [];
+  const refuse = (check: string, code: string, error: unknown): Verification<VerifiedPeer> => {
+    checks.push({ check, outcome: 'failed', code, ...detailOf(error) });
+    return { ok: false, code, checks };
+  };
+
+  let envelope: EvidenceEnvelope;
+  try {
+    envelope = await fetchEvidence(options.baseUrl, nonce, transport);
+  } catch (error) {
+    const malformed =
+      error instanceof MalformedError ||
+      (error instanceof ClientError && error.code === 'malformed_answer');
+    return refuse(
+      'evidence received',
+      malformed ? 'evidence_malformed' : 'evidence_unavailable',
+      error,
+    );
+  }
+  options.onEvidence?.(envelope);
+  checks.push({ check: 'evidence received', outcome: 'passed', detail: envelope.format });
+
+  let issuerKeys: readonly Jwk[] = [];
+  if (attestationUrl !== undefined) {
+    try {
+      const { certs } = createAttestationClient({ baseUrl: attestationUrl, transport });
+      issuerKeys = await pinnedKeys(await certs(), manifest);
+      checks.push({
+        check: 'issuer keys',
+        outcome: 'passed',
+        detail: `${issuerKeys.length} pinned`,
+      });
+    } catch (error) {
+      if (requireToken) return refuse('issuer keys', 'issuer_keys_unavailable', error);
+      checks.push({ check: 'issuer keys', outcome: 'skipped', ...detailOf(error) });
+    }
+  } else
+    checks.push({ check: 'issuer keys', outcome: 'skipped', detail: 'no attestation service' });
+  if (requireToken && issuerKeys.length === 0)
+    return refuse('issuer keys', 'issuer_keys_not_pinned', undefined);
+
+  const verdict = await verifyPeer(envelope, {
+    manifest,
+    service,
+    nonce,
+    at: options.now(),
+    issuerKeys,
+    requireToken,
+  });
+  return { ...verdict, checks: [...checks, ...verdict.checks] };
+}
+
+/** Asks a service for evidence over a nonce (design 3.7). What comes back is not verified. */
+export async function fetchEvidence(
+  baseUrl: string,
+  nonce: Uint8Array,
+  transport: Fetch,
+): Promise<EvidenceEnvelope> {
+  const request = new Request(`${baseUrl.replace(/\/+$/, '')}/attestation/evidence`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: encodeUtf8(JSON.stringify({ nonce: encodeBase64url(nonce) })),
+  });
+  const answer = await exchange(transport, request, { where: 'evidence', limit: EVIDENCE_LIMIT });
+  expectStatus(answer, 'evidence', 200);
+  return parseEnvelope(jsonOf(answer, 'evidence'));
+}
+
+/** The keys of a JWKS whose thumbprints the manifest names: the rest do not exist for us. */
+export async function pinnedKeys(
+  keys: readonly Jwk[],
+  manifest: TrustedManifest,
+): Promise<readonly Jwk[]> {
+  const pinned = new Set(manifest.manifest.issuers.flatMap((issuer) => issuer.keys));
+  const kept: Jwk[] = [];
+  for (const key of keys) {
+    if (!isJsonObject(key)) continue;
+    const thumbprint = await thumbprintOf(key);
+    if (thumbprint !== undefined && pinned.has(thumbprint)) kept.push(key);
+  }
+  return kept;
+}
+
+/** A key of a kind that has no thumbprint here cannot be pinned, and so counts as not listed. */
+async function thumbprintOf(key: Jwk): Promise<string | undefined> {
+  try {
+    return await jwkThumbprint(key);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+function detailOf(error: unknown): { detail?: string } {
+  if (error instanceof ClientError)
+    return { detail: error.status === undefined ? error.code : `${error.code} ${error.status}` };
+  if (error instanceof MalformedError) return { detail: error.message };
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string')
+    return { detail: error.code };
+  return {};
+}
