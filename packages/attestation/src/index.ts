@@ -54,3 +54,5 @@ export {
 } from './manifest/manifest.ts';
 export type { TrustedManifest } from './manifest/trusted-manifest.ts';
 export { isVerified, type VerifiedCaller, type VerifiedPeer } from './peer/verified-peer.ts';
+export { INTEL_ROOT, type IntelCollateral, type TrustAnchor } from './intel/collateral.ts';
+export { WEB_CRYPTO, type EvidenceCrypto, type P256Key } from './intel/evidence-crypto.ts';

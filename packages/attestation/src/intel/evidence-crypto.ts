@@ -1,0 +1,38 @@
+import { asBytes, concatBytes, type Bytes } from '@cloister/bytes';
+
+/** A P-256 public key that was imported: it verifies ECDSA with SHA-256, signatures raw r‖s. */
+export interface P256Key {
+  verify(signature: Bytes, data: Bytes): boolean | Promise<boolean>;
+}
+
+/**
+ * The two primitives that Intel evidence needs. WebCrypto is the default; where a synchronous
+ * implementation is at hand (node:crypto) it saves a thread switch per signature.
+ */
+export interface EvidenceCrypto {
+  /** The key of a point x‖y (64 bytes); undefined where it is not on the curve. */
+  importP256(point: Bytes): P256Key | undefined | Promise<P256Key | undefined>;
+  sha256(data: Bytes): Bytes | Promise<Bytes>;
+}
+
+const ECDSA = { name: 'ECDSA', hash: 'SHA-256' };
+const UNCOMPRESSED = Uint8Array.of(4);
+
+/** The primitives by WebCrypto: what Node and browsers have alike. */
+export const WEB_CRYPTO: EvidenceCrypto = {
+  async importP256(point) {
+    const raw = concatBytes(UNCOMPRESSED, point);
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    let key: CryptoKey;
+    try {
+      key = await crypto.subtle.importKey('raw', raw, algorithm, false, ['verify']);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'DataError') return undefined;
+      throw error;
+    }
+    return { verify: (signature, data) => crypto.subtle.verify(ECDSA, key, signature, data) };
+  },
+  async sha256(data) {
+    return asBytes(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
+  },
+};
