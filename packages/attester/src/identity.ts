@@ -1,0 +1,159 @@
+import {
+  encodeRuntimeData,
+  reportDataFor,
+  type Attester,
+  type EvidenceEnvelope,
+  type EvidenceSource,
+  type ModelIdentity,
+  type RuntimeData,
+  type RuntimeKey,
+} from '@cloister/attestation';
+import { decodeUtf8, encodeBase64url, parseJsonObject, type Bytes } from '@cloister/bytes';
+import { parseJws } from '@cloister/crypto';
+import { AttesterError } from './attester-error.ts';
+
+/** What an identity is made of. */
+export interface IdentityOptions {
+  readonly service: string;
+  /** Ids of the manifests by which the service runs. */
+  readonly manifests: readonly string[];
+  readonly attester: Attester;
+  /** The channel's key configurations (`application/ohttp-keys`). */
+  readonly ohttp?: Bytes | undefined;
+  readonly models?: readonly ModelIdentity[] | undefined;
+  /** Asks the attestation service for tokens over this evidence. */
+  readonly tokens?:
+    | ((evidence: {
+        readonly evidence: Bytes;
+        readonly runtimeData: Bytes;
+      }) => Promise<readonly string[]>)
+    | undefined;
+  /** Told when the attestation service gave no token for evidence that was shown without one. */
+  readonly onTokenFailure?: (error: unknown) => void;
+  /** The clock; the machine's unless told. */
+  readonly now?: () => Date;
+}
+
+/** A service's attested identity: its keys, its evidence, its token. */
+export interface ServiceIdentity extends EvidenceSource {
+  /** P-256, ES256: signs calls and receipts. */
+  readonly sigKey: CryptoKeyPair;
+  /** RSA-2048, RSA-OAEP-256: what secrets are released to. */
+  readonly encKey: CryptoKeyPair;
+  /** A token that is good for some time yet: kept, and renewed before it expires. */
+  token(): Promise<string>;
+}
+
+interface Kept {
+  readonly token: string;
+  readonly renewAt: number;
+}
+
+/**
+ * Makes a service's keys, which never leave the process, and the evidence over them (design 2.2).
+ * Evidence with a nonce is made anew for each caller, and so are its tokens: they name the same
+ * quote. Where the attestation service does not answer, evidence is shown without tokens.
+ */
+export async function createIdentity(options: IdentityOptions): Promise<ServiceIdentity> {
+  const { attester, tokens, onTokenFailure, now = () => new Date() } = options;
+  const [sigKey, encKey] = await Promise.all([makeSigKey(), makeEncKey()]);
+  const runtimeData = await runtimeDataOf(options, sigKey.publicKey, encKey.publicKey);
+  const prove = async (nonce?: Bytes): Promise<{ evidence: Bytes; runtimeData: Bytes }> => {
+    const data = encodeRuntimeData(
+      nonce === undefined ? runtimeData : { ...runtimeData, nonce: encodeBase64url(nonce) },
+    );
+    return { evidence: await attester.quote(await reportDataFor(data)), runtimeData: data };
+  };
+
+  let kept: Promise<Kept> | undefined;
+  const fetchToken = async (): Promise<Kept> => {
+    if (tokens === undefined) throw new AttesterError('no_token_source', options.service);
+    const [token] = await tokens(await prove());
+    if (token === undefined) throw new AttesterError('bad_token', 'no token came');
+    return { token, renewAt: renewalOf(token) };
+  };
+  const token = async (): Promise<string> => {
+    const before = await kept?.catch(() => undefined);
+    if (before !== undefined && now().getTime() < before.renewAt) return before.token;
+    kept = fetchToken();
+    return (await kept).token;
+  };
+
+  return {
+    sigKey,
+    encKey,
+    token,
+    ...(options.ohttp === undefined ? {} : { ohttpKeys: options.ohttp }),
+    evidence: async (nonce): Promise<EvidenceEnvelope> => {
+      const proof = await prove(nonce);
+      const [endorsements, issued] = await Promise.all([
+        attester.endorsements(),
+        tokens?.(proof).catch((error: unknown): readonly string[] => {
+          onTokenFailure?.(error);
+          return [];
+        }),
+      ]);
+      return {
+        format: attester.format,
+        ...proof,
+        ...(endorsements === undefined ? {} : { endorsements }),
+        tokens: issued ?? [],
+      };
+    },
+  };
+}
+
+async function makeSigKey(): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
+    'sign',
+    'verify',
+  ]);
+}
+
+async function makeEncKey(): Promise<CryptoKeyPair> {
+  const rsa = {
+    name: 'RSA-OAEP',
+    hash: 'SHA-256',
+    modulusLength: 2048,
+    publicExponent: Uint8Array.of(1, 0, 1),
+  };
+  return crypto.subtle.generateKey(rsa, false, ['encrypt', 'decrypt']);
+}
+
+async function runtimeDataOf(
+  { service, manifests, ohttp, models }: IdentityOptions,
+  sig: CryptoKey,
+  enc: CryptoKey,
+): Promise<RuntimeData> {
+  return {
+    cloister: 1,
+    service,
+    manifests: [...manifests].sort(),
+    keys: [await publicKey('sig', sig), await publicKey('enc', enc)],
+    ...(ohttp === undefined ? {} : { ohttp: encodeBase64url(ohttp) }),
+    ...(models === undefined ? {} : { models }),
+  };
+}
+
+async function publicKey(use: 'sig' | 'enc', key: CryptoKey): Promise<RuntimeKey> {
+  const {
+    kty = '',
+    crv = '',
+    x = '',
+    y = '',
+    n = '',
+    e = '',
+  } = await crypto.subtle.exportKey('jwk', key);
+  return use === 'sig'
+    ? { use, alg: 'ES256', kty, crv, x, y }
+    : { use, alg: 'RSA-OAEP-256', kty, n, e };
+}
+
+/** A token is renewed when a quarter of its life is left, in milliseconds since 1970. */
+function renewalOf(token: string): number {
+  const payload = parseJsonObject(decodeUtf8(parseJws(token).payload, 'token'), 'token');
+  const { iat, exp } = payload;
+  if (typeof iat !== 'number' || typeof exp !== 'number' || exp <= iat)
+    throw new AttesterError('bad_token', 'iat and exp');
+  return (exp - (exp - iat) / 4) * 1000;
+}
