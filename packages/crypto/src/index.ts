@@ -1,1 +1,63 @@
+export { sha256, sha384 } from './digest.ts';
+export { ecdsaDerToRaw, ecdsaRawToDer } from './ecdsa-signature.ts';
 export * from './hpke/index.ts';
+export { jwkFromSpki, jwkThumbprint, spkiFromJwk, type Jwk } from './jose/jwk.ts';
+export {
+  parseJws,
+  signJws,
+  verifyJws,
+  type JwsAlgorithm,
+  type JwsCode,
+  type JwsVerdict,
+  type ParsedJws,
+} from './jose/jws.ts';
+export {
+  parseCertificate,
+  parseCertificateChain,
+  verifyCertificateSignature,
+  type Certificate,
+} from './x509/certificate.ts';
+export { createCertificate, type CertificateInput } from './x509/create-certificate.ts';
+export { createCrl, type CrlInput, type RevokedInput } from './x509/create-crl.ts';
+export { parseCrl, verifyCrlSignature, type Crl } from './x509/crl.ts';
+export {
+  authorityKeyIdentifierExtension,
+  basicConstraintsExtension,
+  crlDistributionPointsExtension,
+  dnsNamesExtension,
+  keyIdentifier,
+  keyUsageExtension,
+  subjectKeyIdentifierExtension,
+  type ExtensionInput,
+} from './x509/encode-extensions.ts';
+export {
+  EXTENSION,
+  type BasicConstraints,
+  type Extension,
+  type Extensions,
+  type KeyUsage,
+} from './x509/extensions.ts';
+export { encodeName, type NameAttribute } from './x509/name.ts';
+export {
+  checkCrl,
+  checkPath,
+  checkValidity,
+  isRevoked,
+  verifyPath,
+  type PathCode,
+  type PathOptions,
+  type PathProblem,
+} from './x509/path.ts';
+export {
+  encodePublicKey,
+  parsePublicKey,
+  type NamedCurve,
+  type PublicKeyInfo,
+} from './x509/public-key.ts';
+export type { SignatureAlgorithm } from './x509/signature-algorithm.ts';
+export {
+  createKeyCache,
+  importVerifyKey,
+  verifySignature,
+  type KeyCache,
+} from './x509/verify-key.ts';
