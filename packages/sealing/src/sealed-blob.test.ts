@@ -14,9 +14,14 @@ const ref: ObjectRef = { tenant: 'lamna', type: 'image', id: 'i1', version: 1 };
 const HEADER = 36;
 const SEALED = CHUNK_LENGTH + 16;
 
-const seal = (bytes: Bytes) => Array.fromAsync(sealBlob(key, ref, [bytes], random));
+async function collect(stream: AsyncIterable<Bytes>): Promise<Bytes[]> {
+  const parts: Bytes[] = [];
+  for await (const part of stream) parts.push(part);
+  return parts;
+}
+const seal = (bytes: Bytes) => collect(sealBlob(key, ref, [bytes], random));
 const open = async (source: readonly Uint8Array[], as: ObjectRef = ref) =>
-  concatBytes(...(await Array.fromAsync(openBlob(key, as, source))));
+  concatBytes(...(await collect(openBlob(key, as, source))));
 const refused = (error: unknown) => error instanceof TamperedError;
 
 describe('sealBlob and openBlob', () => {
