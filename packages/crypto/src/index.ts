@@ -1,7 +1,14 @@
+export {
+  aesKeyUnwrap,
+  aesKeyUnwrapPadded,
+  aesKeyWrap,
+  aesKeyWrapPadded,
+} from './aes-key-wrap.ts';
 export { sha256, sha384 } from './digest.ts';
 export { ecdsaDerToRaw, ecdsaRawToDer } from './ecdsa-signature.ts';
 export * from './hpke/index.ts';
-export { jwkFromSpki, jwkThumbprint, spkiFromJwk, type Jwk } from './jose/jwk.ts';
+export { decryptJwe, encryptJwe, type JweCode, type JweResult } from './jose/jwe.ts';
+export { jwkFromSpki, jwkThumbprint, parseJwk, spkiFromJwk, type Jwk } from './jose/jwk.ts';
 export {
   parseJws,
   signJws,
@@ -11,6 +18,14 @@ export {
   type JwsVerdict,
   type ParsedJws,
 } from './jose/jws.ts';
+export {
+  merkleConsistencyProof,
+  merkleInclusionProof,
+  merkleLeafHash,
+  merkleRoot,
+  verifyMerkleConsistency,
+  verifyMerkleInclusion,
+} from './merkle.ts';
 export {
   parseCertificate,
   parseCertificateChain,

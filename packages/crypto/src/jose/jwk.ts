@@ -3,9 +3,11 @@ import {
   decodeBase64url,
   encodeBase64url,
   encodeUtf8,
+  isJsonObject,
   isZero,
   MalformedError,
   type Bytes,
+  type JsonValue,
 } from '@cloister/bytes';
 import { sha256 } from '../digest.ts';
 import { coordinateLength, encodePublicKey, parsePublicKey } from '../x509/public-key.ts';
@@ -33,6 +35,8 @@ const REQUIRED: Readonly<Record<string, readonly ('kty' | 'crv' | 'x' | 'y' | 'n
     oct: ['k', 'kty'],
   };
 
+const MEMBERS = ['kty', 'crv', 'x', 'y', 'n', 'e', 'k', 'use', 'alg', 'kid'] as const;
+
 /** The SHA-256 thumbprint of a key, base64url (RFC 7638). */
 export async function jwkThumbprint(jwk: Jwk): Promise<string> {
   const members = Object.hasOwn(REQUIRED, jwk.kty) ? (REQUIRED[jwk.kty] ?? []) : [];
@@ -44,6 +48,23 @@ export async function jwkThumbprint(jwk: Jwk): Promise<string> {
   });
   const digest = await sha256(encodeUtf8(canonicalJson(Object.fromEntries(entries))));
   return encodeBase64url(digest);
+}
+
+/**
+ * Reads a JWK: a JSON object with `kty`, whose known members are texts (RFC 7517, section 4).
+ * Other members are dropped, the private ones first of all.
+ */
+export function parseJwk(value: JsonValue, name = 'JWK'): Jwk {
+  if (!isJsonObject(value)) throw new MalformedError('bad_value', name);
+  const jwk: { -readonly [Member in keyof Jwk]: Jwk[Member] } = { kty: '' };
+  for (const member of MEMBERS) {
+    const text = Object.hasOwn(value, member) ? value[member] : undefined;
+    if (text === undefined) continue;
+    if (typeof text !== 'string') throw new MalformedError('bad_value', `${name} member ${member}`);
+    jwk[member] = text;
+  }
+  if (jwk.kty === '') throw new MalformedError('bad_value', `${name} member kty`);
+  return jwk;
 }
 
 /** The public members of the key in a SubjectPublicKeyInfo (RFC 7518, section 6). */
