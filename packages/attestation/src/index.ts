@@ -35,8 +35,8 @@ export {
   type NoncePath,
 } from './evidence/envelope.ts';
 export {
+  canonicalManifest,
   manifestId,
-  manifestJson,
   type AzureCvmIdentity,
   type EvidenceRules,
   type Identity,
@@ -56,3 +56,37 @@ export type { TrustedManifest } from './manifest/trusted-manifest.ts';
 export { isVerified, type VerifiedCaller, type VerifiedPeer } from './peer/verified-peer.ts';
 export { INTEL_ROOT, type IntelCollateral, type TrustAnchor } from './intel/collateral.ts';
 export { WEB_CRYPTO, type EvidenceCrypto, type P256Key } from './intel/evidence-crypto.ts';
+export { parseManifest, parseManifestFile, type ManifestFile } from './manifest/parse-manifest.ts';
+export { MANIFEST_TYP, signManifest } from './manifest/sign-manifest.ts';
+export {
+  keysOf,
+  verifyManifest,
+  type ManifestTrust,
+  type PartyKeys,
+} from './manifest/verify-manifest.ts';
+export { renewCollateral, type CollateralTerms } from './simulated/create-collateral.ts';
+export { createSimulatedPlatform } from './simulated/create-platform.ts';
+export { createSimulatedQuote } from './simulated/create-quote.ts';
+export type { ReportFacts } from './simulated/enclave-report.ts';
+export { exportPlatform, importPlatform } from './simulated/export-platform.ts';
+export {
+  platformCollateral,
+  platformRootDigest,
+  type SimulatedPlatform,
+} from './simulated/simulated-platform.ts';
+export {
+  claimsOfToken,
+  type CommonTokenClaims,
+  type SgxTokenClaims,
+  type SnpTokenClaims,
+  type TdxTokenClaims,
+  type TokenEvidenceClaims,
+} from './token/claims-of-token.ts';
+export { parseIssuerKeys } from './token/parse-issuer-keys.ts';
+export { signToken } from './token/sign-token.ts';
+export {
+  verifyToken,
+  type TokenClaims,
+  type TokenCode,
+  type TokenIssuer,
+} from './token/verify-token.ts';

@@ -17,7 +17,7 @@ export class Shape {
 
   /** Refuses this value. */
   fail(): never {
-    throw new MalformedError('bad_value', `${this.#document}: ${this.#pointer || '/'}`);
+    throw new MalformedError('bad_value', `${this.#document}: ${this.#pointer || '(document)'}`);
   }
 
   /** An object that has all `required` members, perhaps `optional` ones, and no others. */

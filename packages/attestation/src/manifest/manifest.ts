@@ -143,13 +143,13 @@ export interface Manifest {
   readonly portal?: { readonly origin: string; readonly build: string };
 }
 
-/** The id of a manifest: SHA-256 of its canonical JSON (RFC 8785), lower hex. */
-export async function manifestId(manifest: Manifest): Promise<string> {
-  return encodeHex(await sha256(encodeUtf8(canonicalJson(manifestJson(manifest)))));
+/** The one text of a manifest: canonical JSON (RFC 8785). */
+export function canonicalManifest(manifest: Manifest): string {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the interface describes JSON
+  return canonicalJson(manifest as unknown as JsonObject);
 }
 
-/** A manifest as the JSON value that it is. */
-export function manifestJson(manifest: Manifest): JsonObject {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the interface describes JSON
-  return manifest as unknown as JsonObject;
+/** The id of a manifest: SHA-256 of its canonical JSON, lower hex. */
+export async function manifestId(manifest: Manifest): Promise<string> {
+  return encodeHex(await sha256(encodeUtf8(canonicalManifest(manifest))));
 }

@@ -10,13 +10,15 @@ export interface TrustedManifest {
   readonly id: string;
   /** The parties whose signatures counted, sorted. */
   readonly signers: readonly string[];
+  /** Whether keys from outside judged it: a predecessor's, or some given out of band. */
+  readonly anchored: boolean;
 }
 
 /** Marks a manifest as verified; for `verifyManifest` alone, the package does not export it. */
 export function markTrusted(
   manifest: Manifest,
   id: string,
-  signers: readonly string[],
+  verdict: Pick<TrustedManifest, 'signers' | 'anchored'>,
 ): TrustedManifest {
-  return Object.freeze({ [TRUSTED]: true as const, manifest, id, signers });
+  return Object.freeze({ [TRUSTED]: true as const, manifest, id, ...verdict });
 }

@@ -1,0 +1,118 @@
+import type { TcbStatus } from '../claims.ts';
+import type { Shape } from '../shape.ts';
+import type {
+  AzureCvmIdentity,
+  Identity,
+  SgxIdentity,
+  SnpIdentity,
+  TdxIdentity,
+} from './manifest.ts';
+
+/** Statuses that an identity may accept: all but Revoked. */
+const ACCEPTABLE: readonly Exclude<TcbStatus, 'Revoked'>[] = [
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+];
+
+/** One identity of a service (spec/key-broker.md 5.1); exact measurements are required. */
+export function parseIdentity(shape: Shape): Identity {
+  switch (shape.object()['tee']) {
+    case 'sgx':
+      return readSgx(shape);
+    case 'snp':
+      return readSnp(shape);
+    case 'tdx':
+      return readTdx(shape);
+    case 'azure-cvm':
+      return readAzureCvm(shape);
+    default:
+      return shape.fail();
+  }
+}
+
+function readSgx(shape: Shape): SgxIdentity {
+  const members = shape.members(
+    ['tee', 'mrenclave', 'isvProdId', 'minIsvSvn'],
+    ['mrsigner', 'configId', 'tcb', 'advisories'],
+  );
+  const mrsigner = members.maybe('mrsigner');
+  const configId = members.maybe('configId');
+  return {
+    tee: 'sgx',
+    mrenclave: hexList(members.get('mrenclave'), 32),
+    ...(mrsigner === undefined ? {} : { mrsigner: hexList(mrsigner, 32) }),
+    ...(configId === undefined ? {} : { configId: hexList(configId, 64) }),
+    isvProdId: members.get('isvProdId').integer(0, 0xffff),
+    minIsvSvn: members.get('minIsvSvn').integer(0, 0xffff),
+    ...readTcb(members.maybe('tcb'), members.maybe('advisories')),
+  };
+}
+
+function readSnp(shape: Shape): SnpIdentity {
+  const members = shape.members(['tee', 'measurement', 'hostData', 'minTcb'], ['idKeyDigest']);
+  const idKeyDigest = members.maybe('idKeyDigest');
+  const tcb = members.get('minTcb').members(['bootloader', 'tee', 'snp', 'microcode'], ['fmc']);
+  const fmc = tcb.maybe('fmc')?.integer(0, 255);
+  return {
+    tee: 'snp',
+    measurement: hexList(members.get('measurement'), 48),
+    hostData: hexList(members.get('hostData'), 32),
+    ...(idKeyDigest === undefined ? {} : { idKeyDigest: hexList(idKeyDigest, 48) }),
+    minTcb: {
+      ...(fmc === undefined ? {} : { fmc }),
+      bootloader: tcb.get('bootloader').integer(0, 255),
+      tee: tcb.get('tee').integer(0, 255),
+      snp: tcb.get('snp').integer(0, 255),
+      microcode: tcb.get('microcode').integer(0, 255),
+    },
+  };
+}
+
+function readTdx(shape: Shape): TdxIdentity {
+  const members = shape.members(['tee', 'mrtd', 'rtmr', 'mrConfigId'], ['tcb', 'advisories']);
+  return {
+    tee: 'tdx',
+    mrtd: hexList(members.get('mrtd'), 48),
+    rtmr: members
+      .get('rtmr')
+      .items({ min: 1, max: 64 })
+      .map((registers) => registers.items({ min: 4, max: 4 }).map((value) => value.hex(48))),
+    mrConfigId: hexList(members.get('mrConfigId'), 48),
+    ...readTcb(members.maybe('tcb'), members.maybe('advisories')),
+  };
+}
+
+function readAzureCvm(shape: Shape): AzureCvmIdentity {
+  const members = shape.members(['tee', 'pcrs', 'isolation']);
+  const pcrs = members.get('pcrs').entries(/^(?:\d|1\d|2[0-3])$/u);
+  if (pcrs.length === 0) members.get('pcrs').fail();
+  return {
+    tee: 'azure-cvm',
+    pcrs: Object.fromEntries(pcrs.map(([index, value]) => [index, value.hex(32)])),
+    isolation: members.get('isolation').oneOf(['vm', 'pod']),
+  };
+}
+
+function readTcb(
+  tcb: Shape | undefined,
+  advisories: Shape | undefined,
+): { readonly tcb?: readonly TcbStatus[]; readonly advisories?: readonly string[] } {
+  return {
+    ...(tcb === undefined
+      ? {}
+      : { tcb: tcb.distinct((status) => status.oneOf(ACCEPTABLE), { min: 1 }) }),
+    ...(advisories === undefined
+      ? {}
+      : { advisories: advisories.distinct((id) => id.string(/^INTEL-[A-Z]{2,4}-\d{5}$/u)) }),
+  };
+}
+
+function hexList(shape: Shape, bytes: number): string[] {
+  return shape.distinct((value) => value.hex(bytes), { min: 1, max: 256 });
+}

@@ -1,0 +1,28 @@
+import type { SgxClaims } from '../claims.ts';
+import type { IntelCollateral } from '../intel/collateral.ts';
+import { verifySgxQuote } from '../sgx/verify-sgx-quote.ts';
+import type { Verification } from '../verification.ts';
+
+/**
+ * Verifies a simulated quote by the very code that verifies real ones, under the roots that the
+ * caller names. The claims say `simulated`; a root that turns out to be Intel's own is refused.
+ */
+export async function verifySimulatedQuote(
+  quote: Uint8Array,
+  options: {
+    readonly collateral: IntelCollateral;
+    readonly at: Date;
+    /** SHA-256 of the SubjectPublicKeyInfo of each simulated root, lower hex. */
+    readonly rootDigests: readonly string[];
+  },
+): Promise<Verification<SgxClaims>> {
+  const { collateral, at, rootDigests } = options;
+  const anchors = rootDigests.map((spkiSha256) => ({ spkiSha256 }));
+  const result = await verifySgxQuote(quote, { collateral, at, anchors });
+  if (!result.ok) return result;
+  const check = 'root is simulated';
+  if (result.claims.simulated)
+    return { ...result, checks: [...result.checks, { check, outcome: 'passed' }] };
+  const code = 'roots_mismatch';
+  return { ok: false, code, checks: [...result.checks, { check, outcome: 'failed', code }] };
+}
