@@ -46,7 +46,9 @@ export interface ServiceIdentity extends EvidenceSource {
 
 interface Kept {
   readonly token: string;
+  /** When a quarter of its life is left; milliseconds since 1970. */
   readonly renewAt: number;
+  readonly endsAt: number;
 }
 
 /**
@@ -65,18 +67,27 @@ export async function createIdentity(options: IdentityOptions): Promise<ServiceI
     return { evidence: await attester.quote(await reportDataFor(data)), runtimeData: data };
   };
 
-  let kept: Promise<Kept> | undefined;
   const fetchToken = async (): Promise<Kept> => {
     if (tokens === undefined) throw new AttesterError('no_token_source', options.service);
     const [token] = await tokens(await prove());
     if (token === undefined) throw new AttesterError('bad_token', 'no token came');
-    return { token, renewAt: renewalOf(token) };
+    return { token, ...lifeOf(token) };
   };
+  let kept: Kept | undefined;
+  let pending: Promise<Kept> | undefined;
   const token = async (): Promise<string> => {
-    const before = await kept?.catch(() => undefined);
-    if (before !== undefined && now().getTime() < before.renewAt) return before.token;
-    kept = fetchToken();
-    return (await kept).token;
+    if (kept !== undefined && now().getTime() < kept.renewAt) return kept.token;
+    pending ??= fetchToken().finally(() => {
+      pending = undefined;
+    });
+    try {
+      kept = await pending;
+    } catch (error) {
+      // The last quarter of the old one's life is there for this.
+      if (kept === undefined || now().getTime() >= kept.endsAt) throw error;
+      onTokenFailure?.(error);
+    }
+    return kept.token;
   };
 
   return {
@@ -149,11 +160,10 @@ async function publicKey(use: 'sig' | 'enc', key: CryptoKey): Promise<RuntimeKey
     : { use, alg: 'RSA-OAEP-256', kty, n, e };
 }
 
-/** A token is renewed when a quarter of its life is left, in milliseconds since 1970. */
-function renewalOf(token: string): number {
+function lifeOf(token: string): Pick<Kept, 'renewAt' | 'endsAt'> {
   const payload = parseJsonObject(decodeUtf8(parseJws(token).payload, 'token'), 'token');
   const { iat, exp } = payload;
   if (typeof iat !== 'number' || typeof exp !== 'number' || exp <= iat)
     throw new AttesterError('bad_token', 'iat and exp');
-  return (exp - (exp - iat) / 4) * 1000;
+  return { renewAt: (exp - (exp - iat) / 4) * 1000, endsAt: exp * 1000 };
 }

@@ -11,13 +11,13 @@ export const SIMULATED_MRSIGNER =
   '73696d756c61746564000000000000000000000000000000000000636c6f6973';
 
 /** ISVPRODID of each service: one signer signs them all, this keeps their sealing keys apart. */
-export const PRODUCT_IDS: Readonly<Record<string, number>> = {
+export const PRODUCT_IDS = {
   attestation: 100,
   records: 101,
   inference: 102,
   cache: 103,
   'key-broker': 104,
-};
+} as const;
 
 /** The identity that simulated hardware gives to the code that asks. */
 export interface SimulatedIdentity {

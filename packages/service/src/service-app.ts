@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { routePath } from 'hono/route';
+import { getPath } from 'hono/utils/url';
 import { encodeEnvelope, type EvidenceSource } from '@cloister/attestation';
 import {
   asBytes,
@@ -41,6 +42,8 @@ export interface ServiceAppOptions {
   readonly observe?: (seen: SeenRequest) => void;
   /** Told of every error that was no fault of the caller, with the route's template. */
   readonly report?: (error: unknown, route: string) => void;
+  /** The path as routes are declared, for services whose clients write it in other ways. */
+  readonly canonicalPath?: (path: string) => string;
   /** How large a message to the gateway may be; 48 MiB unless told (an image of 32 MiB, padded). */
   readonly maxMessage?: number;
 }
@@ -55,7 +58,11 @@ const GATEWAY = '/.well-known/ohttp-gateway';
  */
 export function createServiceApp(options: ServiceAppOptions): Hono {
   const { evidence, gateway, health, observe, report, maxMessage = 48 << 20 } = options;
-  const app = new Hono();
+  const { canonicalPath } = options;
+  const app =
+    canonicalPath === undefined
+      ? new Hono()
+      : new Hono({ getPath: (request) => canonicalPath(getPath(request)) });
   if (observe !== undefined)
     app.use(async (c, next) => {
       const started = performance.now();

@@ -1,0 +1,11 @@
+import * as v from 'valibot';
+import { pathSetting, serviceSettings, switchSetting } from '@cloister/service';
+
+/** Settings of the attestation service: addresses and places of files only. */
+export const configSchema = v.strictObject({
+  ...serviceSettings,
+  /** A file or a folder of files with endorsements (design 3.7), one JSON object each. */
+  collateral: v.optional(pathSetting()),
+  /** Makes the signing key if there is none, prints the thumbprints of the keys, and ends. */
+  prepare: v.optional(switchSetting(), false),
+});

@@ -1,0 +1,30 @@
+import { AzureError } from './azure-error.ts';
+
+const INVALID = 'The specified quote was invalid';
+const COLLATERAL = `${INVALID} due to an error in the quote collateral`;
+const BASELINE = `${INVALID} because the device on which the quote was generated does not meet the Azure baseline requirements`;
+const STALE = `${INVALID} because the TCBInfo or QEID provided by the PCK Cache Service was invalid`;
+
+/** The real service's core sentences, by the first part of our codes (spec/evidence.md 11a). */
+const SENTENCES: Readonly<Record<string, string>> = {
+  crl: COLLATERAL,
+  pck: COLLATERAL,
+  pckca: COLLATERAL,
+  tcbsigner: COLLATERAL,
+  tcbinfo: STALE,
+  qeid: STALE,
+  tcb: BASELINE,
+};
+
+/** What a refused verification or appraisal looks like to a caller; it names our code too. */
+export function refusalOf(code: string): AzureError {
+  if (code.startsWith('policy.') && !code.startsWith('policy.tcb'))
+    return new AzureError(
+      'PolicyEvaluationError',
+      `The appraisal that precedes the policy refused the evidence (${code})`,
+      code,
+    );
+  const [area = ''] = code.split('.');
+  const sentence = code.startsWith('policy.tcb') ? BASELINE : (SENTENCES[area] ?? INVALID);
+  return new AzureError('InvalidParameter', `${sentence} (${code})`, code);
+}
