@@ -90,3 +90,9 @@ export {
   type TokenCode,
   type TokenIssuer,
 } from './token/verify-token.ts';
+export { findingsOf } from './appraisal/findings.ts';
+export type { QuoteVerification, RefusedTcb } from './intel/intel-quote.ts';
+export type { IntelQuoteOptions } from './intel/quote-options.ts';
+export { VerificationCache, type VerificationCacheLimits } from './intel/verification-cache.ts';
+export { verifySgxQuote } from './sgx/verify-sgx-quote.ts';
+export { verifyTdxQuote } from './tdx/verify-tdx-quote.ts';

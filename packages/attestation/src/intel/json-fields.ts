@@ -1,4 +1,10 @@
-import { decodeHex, isJsonObject, MalformedError, type Bytes, type JsonObject } from '@cloister/bytes';
+import {
+  decodeHex,
+  isJsonObject,
+  MalformedError,
+  type Bytes,
+  type JsonObject,
+} from '@cloister/bytes';
 import type { JsonValue } from '@cloister/bytes';
 
 /** Typed reads of an Intel JSON document; each throws MalformedError naming the member. */

@@ -25,11 +25,16 @@ const TEES = new Map<number, 'sgx' | 'tdx'>([
   [0x00, 'sgx'],
   [0x81, 'tdx'],
 ]);
-const BODY_SIZES = { 1: ENCLAVE_REPORT_SIZE, 2: 584, 3: 648, 4: 885 } as const;
+const BODY_SIZES: Readonly<Record<BodyType, number>> = {
+  1: ENCLAVE_REPORT_SIZE,
+  2: 584,
+  3: 648,
+  4: 885,
+};
 const QE_REPORT_CERTIFICATION_DATA = 6;
 
 /** The kind of a quote's body: 1 SGX enclave report, 2 to 4 TD reports (spec/evidence.md 1.2). */
-export type BodyType = keyof typeof BODY_SIZES;
+export type BodyType = 1 | 2 | 3 | 4;
 
 /** The end of the signature data that leads to the PCK certificate (spec/evidence.md 1.6). */
 export interface CertificationData {

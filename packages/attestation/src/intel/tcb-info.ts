@@ -76,13 +76,15 @@ const U32 = 0xffff_ffff;
 export function parseTcbInfo(text: string): TcbInfo {
   const fields = new JsonFields(parseJson(text, 'TCB info'), 'tcbInfo');
   const version = fields.integer('version', U32);
-  if (version !== 2 && version !== 3) fields.fail('version');
+  if (version !== 2 && version !== 3) return fields.fail('version');
   if (fields.integer('tcbType', U32) !== 0) fields.fail('tcbType');
   const tee = version === 2 || fields.oneOf('id', ['SGX', 'TDX']) === 'SGX' ? 'sgx' : 'tdx';
   if (tee === 'sgx' && (fields.has('tdxModule') || fields.has('tdxModuleIdentities'))) {
     fields.fail('tdxModule');
   }
-  const levels = fields.objects('tcbLevels').map((level) => parsePlatformLevel(level, version, tee));
+  const levels = fields
+    .objects('tcbLevels')
+    .map((level) => parsePlatformLevel(level, version, tee));
   return {
     tee,
     issueDate: fields.instant('issueDate'),

@@ -1,0 +1,52 @@
+import type { EnclaveReport } from './enclave-report.ts';
+import type { P256Key } from './evidence-crypto.ts';
+import { Lru } from './lru.ts';
+import type { VerifiedPckChain } from './pck-chain.ts';
+import type { QeIdentity } from './qe-identity.ts';
+import type { SignedDocument } from './signed-document.ts';
+import type { TcbInfo } from './tcb-info.ts';
+import type { VerifiedCrl } from './verified-crl.ts';
+
+/** An attestation key that a QE vouched for under a PCK certificate. */
+export interface VerifiedAttestationKey {
+  readonly key: P256Key;
+  readonly qeReport: EnclaveReport;
+}
+
+/** How much a cache holds. */
+export interface VerificationCacheLimits {
+  /** PCK chains, CRLs, TCB infos and QE identities: so many of each; 256 unless told. */
+  readonly entries?: number;
+  /** Attestation keys; 1024 unless told. 0 has every quote's QE report verified anew. */
+  readonly attestationKeys?: number;
+}
+
+/**
+ * What need not be verified twice: signature verdicts, parsed documents and imported keys, found
+ * by their whole content and by the root they were verified with. No verdict on time, revocation
+ * or TCB is kept: those are made for each quote. Only what was verified gets in.
+ */
+export class VerificationCache {
+  readonly pckChains: Lru<VerifiedPckChain>;
+  readonly crls: Lru<VerifiedCrl>;
+  readonly tcbInfos: Lru<SignedDocument<TcbInfo>>;
+  readonly qeIdentities: Lru<SignedDocument<QeIdentity>>;
+  readonly attestationKeys: Lru<VerifiedAttestationKey>;
+
+  constructor({ entries = 256, attestationKeys = 1024 }: VerificationCacheLimits = {}) {
+    this.pckChains = new Lru(entries);
+    this.crls = new Lru(entries);
+    this.tcbInfos = new Lru(entries);
+    this.qeIdentities = new Lru(entries);
+    this.attestationKeys = new Lru(attestationKeys);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.pckChains.clear();
+    this.crls.clear();
+    this.tcbInfos.clear();
+    this.qeIdentities.clear();
+    this.attestationKeys.clear();
+  }
+}
