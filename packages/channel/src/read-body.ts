@@ -1,0 +1,29 @@
+import { type Bytes, concatBytes } from '@cloister/bytes';
+
+/** A body read to the end, or undefined as soon as it is longer than `limit`: then it is cancelled. */
+export async function readBody(
+  source: Request | Response,
+  limit: number,
+): Promise<Bytes | undefined> {
+  const declared = Number(source.headers.get('content-length') ?? 0);
+  if (declared > limit) {
+    await source.body?.cancel();
+    return undefined;
+  }
+  if (source.body === null) return new Uint8Array();
+  const reader = source.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- a stream is read chunk by chunk
+    const { done, value } = await reader.read();
+    if (done) return concatBytes(...chunks);
+    length += value.length;
+    if (length > limit) {
+      // oxlint-disable-next-line no-await-in-loop -- the last step of the loop
+      await reader.cancel();
+      return undefined;
+    }
+    chunks.push(value);
+  }
+}
