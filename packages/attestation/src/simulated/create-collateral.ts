@@ -11,17 +11,22 @@ import {
 } from './simulated-platform.ts';
 
 /** Of what a platform's collateral speaks, in a simulated machine that has only one of each. */
-export const SIMULATED_PLATFORM = {
+export const SIMULATED_PLATFORM: {
+  readonly fmspc: Bytes;
+  readonly pceId: Bytes;
+  readonly pceSvn: number;
+  readonly qe: { readonly mrsigner: string; readonly isvProdId: number; readonly isvSvn: number };
+} = {
   fmspc: Uint8Array.of(0xc1, 0x01, 0x57, 0xe2, 0x00, 0x00),
   pceId: Uint8Array.of(0, 0),
   pceSvn: 11,
   qe: {
-    /** Not the hash of any key: the simulated Quoting Enclave has no signer. */
+    // Text, not the hash of a key: nobody signed the simulated Quoting Enclave.
     mrsigner: '73696d756c617465642071756f74696e6720656e636c61766500000000000000',
     isvProdId: 1,
     isvSvn: 8,
   },
-} as const;
+};
 
 /** What simulated collateral says; all of it has defaults that verify. */
 export interface CollateralTerms {

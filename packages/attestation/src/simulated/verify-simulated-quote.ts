@@ -1,5 +1,6 @@
 import type { SgxClaims } from '../claims.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
+import type { VerificationCache } from '../intel/verification-cache.ts';
 import { verifySgxQuote } from '../sgx/verify-sgx-quote.ts';
 import type { Verification } from '../verification.ts';
 
@@ -14,11 +15,12 @@ export async function verifySimulatedQuote(
     readonly at: Date;
     /** SHA-256 of the SubjectPublicKeyInfo of each simulated root, lower hex. */
     readonly rootDigests: readonly string[];
+    readonly cache?: VerificationCache;
   },
 ): Promise<Verification<SgxClaims>> {
-  const { collateral, at, rootDigests } = options;
+  const { rootDigests, ...rest } = options;
   const anchors = rootDigests.map((spkiSha256) => ({ spkiSha256 }));
-  const result = await verifySgxQuote(quote, { collateral, at, anchors });
+  const result = await verifySgxQuote(quote, { ...rest, anchors });
   if (!result.ok) return result;
   const check = 'root is simulated';
   if (result.claims.simulated)

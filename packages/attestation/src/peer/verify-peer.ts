@@ -1,0 +1,180 @@
+import {
+  canonicalJson,
+  decodeBase64url,
+  encodeHex,
+  encodeUtf8,
+  equalBytes,
+  type Bytes,
+} from '@cloister/bytes';
+import { sha256, type Jwk } from '@cloister/crypto';
+import { keyOf } from '../binding/runtime-data.ts';
+import { CheckList } from '../check-list.ts';
+import type { SgxClaims, TdxClaims } from '../claims.ts';
+import type { EvidenceEnvelope } from '../evidence/envelope.ts';
+import type { IntelCollateral } from '../intel/collateral.ts';
+import type { VerificationCache } from '../intel/verification-cache.ts';
+import { admit } from '../manifest/admit.ts';
+import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
+import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
+import type { Verification } from '../verification.ts';
+import { checkManifest, checkNonce, checkReportData, checkRuntimeData } from './check-binding.ts';
+import { checkEvidence } from './check-evidence.ts';
+import { checkToken, type PinnedToken } from './check-token.ts';
+import { pinnedIssuers, type PinnedIssuer } from './pinned-issuers.ts';
+import { markVerified, type VerifiedPeer } from './verified-peer.ts';
+
+/** Whom a caller wants to talk to, and by what it judges. */
+export interface PeerTrust {
+  readonly manifest: TrustedManifest;
+  readonly service: string;
+  /** The caller's own, 16 to 64 random bytes; without it, evidence may be old. */
+  readonly nonce?: Bytes | undefined;
+  readonly at: Date;
+  /** Keys of issuers, from anywhere: those count whose thumbprints the manifest lists. */
+  readonly issuerKeys?: readonly Jwk[] | undefined;
+  /** Whether a token must agree with the evidence; false unless told. */
+  readonly requireToken?: boolean | undefined;
+  /** Used where the envelope carries no endorsements. */
+  readonly collateral?: IntelCollateral | undefined;
+  readonly cache?: VerificationCache | undefined;
+}
+
+/** The checks that are always listed, reached or not. */
+const CHECKS = [
+  'hardware: evidence format',
+  'hardware: endorsements',
+  'channel: report data',
+  'channel: runtime data',
+  'channel: service',
+  'channel: nonce',
+  'code: runs by this manifest',
+  'code: service named in the manifest',
+  'hardware: token',
+] as const;
+
+/**
+ * The heart of the trust gate: whether the evidence in an envelope shows this service of this
+ * manifest, now, and which keys are inside it. Every check is listed under one of three names
+ * (see `groupChecks`); a `VerifiedPeer` exists only where none failed.
+ */
+export async function verifyPeer(
+  envelope: EvidenceEnvelope,
+  trust: PeerTrust,
+): Promise<Verification<VerifiedPeer>> {
+  const { manifest, service, at } = trust;
+  const list = new CheckList();
+  const refuse = (): Verification<never> => {
+    list.skipRest(CHECKS);
+    return list.refusal();
+  };
+  const claims = await checkEvidence(list, envelope, {
+    rules: manifest.manifest.evidence,
+    at,
+    collateral: trust.collateral,
+    cache: trust.cache,
+  });
+  if (claims === undefined) return refuse();
+  await checkReportData(list, envelope.runtimeData, claims.reportData);
+  const data = checkRuntimeData(list, envelope.runtimeData, service);
+  if (data === undefined) return refuse();
+  await checkNonce(list, data, envelope, trust.nonce);
+  checkManifest(list, data, manifest.id);
+  const appraisal = admit(manifest.manifest, service, claims);
+  list.include(appraisal.checks);
+  const token = await checkTokens(list, envelope, claims, trust);
+  // The appraisal's own code weighs what failed; without another failure it stands.
+  const before = list.checks.find(({ outcome }) => outcome === 'failed');
+  if (!appraisal.ok && appraisal.checks.some(({ check }) => check === before?.check))
+    return { ok: false, code: appraisal.code ?? 'refused', checks: list.checks };
+  if (list.code !== undefined) return refuse();
+  return list.result(
+    markVerified({
+      service,
+      manifestId: manifest.id,
+      simulated: claims.simulated,
+      tee: claims.tee,
+      sig: keyOf(data, 'sig'),
+      enc: keyOf(data, 'enc'),
+      ...(data.ohttp === undefined ? {} : { ohttp: decodeBase64url(data.ohttp) }),
+      ...(data.tls === undefined ? {} : { tls: data.tls }),
+      models: data.models ?? [],
+      evidenceDigest: encodeHex(await sha256(envelope.evidence)),
+      claims,
+      ...(token === undefined ? {} : { tokenClaims: token.payload }),
+      verifiedAt: new Date(at.getTime()),
+    }),
+  );
+}
+
+/**
+ * One token must satisfy every condition; the checks of the one that comes nearest are listed.
+ * Without `requireToken` a token is looked at only where keys of issuers are at hand.
+ */
+async function checkTokens(
+  list: CheckList,
+  envelope: EvidenceEnvelope,
+  claims: SgxClaims | TdxClaims,
+  trust: PeerTrust,
+): Promise<PinnedToken | undefined> {
+  const { issuerKeys = [], requireToken = false, manifest } = trust;
+  const { tokens } = envelope;
+  if (!requireToken && (tokens.length === 0 || issuerKeys.length === 0)) {
+    list.skip('hardware: token', 'none asked for');
+    return undefined;
+  }
+  if (!list.expect('hardware: token', tokens.length > 0, 'token_missing')) return undefined;
+  const issuers = await pinnedIssuers(manifest.manifest, issuerKeys);
+  const attempts = await Promise.all(
+    tokens.map((token) => tryToken(token, envelope, claims, issuers, trust.at)),
+  );
+  const best = attempts.toSorted((a, b) => passedIn(b.list) - passedIn(a.list))[0];
+  const good = attempts.find((attempt) => attempt.list.code === undefined);
+  list.include((good ?? best)?.list.checks ?? []);
+  return good?.token;
+}
+
+async function tryToken(
+  text: string,
+  envelope: EvidenceEnvelope,
+  claims: SgxClaims | TdxClaims,
+  issuers: readonly PinnedIssuer[],
+  at: Date,
+): Promise<{ readonly list: CheckList; readonly token: PinnedToken | undefined }> {
+  const list = new CheckList();
+  const token = await checkToken(list, text, issuers, at);
+  if (token === undefined) return { list, token };
+  list.expect('code: token names this code', agrees(token.claims, claims), 'token_code_mismatch');
+  const sameReport = token.claims.reportData === claims.reportData;
+  list.expect('channel: token report data', sameReport, 'token_report_data_mismatch');
+  const { runtime } = token.claims;
+  const sameRuntime =
+    runtime !== undefined && equalBytes(encodeUtf8(canonicalJson(runtime)), envelope.runtimeData);
+  list.expect('channel: token runtime data', sameRuntime, 'token_runtime_mismatch');
+  return { list, token };
+}
+
+/** Whether a token speaks of the same code as the evidence, as far as it speaks of it. */
+function agrees(token: TokenEvidenceClaims, claims: SgxClaims | TdxClaims): boolean {
+  if (token.simulated !== claims.simulated || token.debug !== claims.debug) return false;
+  if (token.tee === 'sgx' && claims.tee === 'sgx') {
+    return (
+      token.mrenclave === claims.mrenclave &&
+      token.mrsigner === claims.mrsigner &&
+      token.isvProdId === claims.isvProdId &&
+      token.isvSvn === claims.isvSvn &&
+      (token.configId === undefined || token.configId === claims.configId)
+    );
+  }
+  return (
+    token.tee === 'tdx' &&
+    claims.tee === 'tdx' &&
+    token.mrtd === claims.mrtd &&
+    token.rtmrs.every((value, index) => value === claims.rtmrs[index]) &&
+    token.mrseam === claims.mrseam &&
+    token.mrconfigid === claims.mrconfigid
+  );
+}
+
+function passedIn({ checks }: CheckList): number {
+  return checks.filter(({ outcome }) => outcome === 'passed').length;
+}
