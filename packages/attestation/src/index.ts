@@ -103,3 +103,11 @@ export { pinnedIssuers, type PinnedIssuer } from './peer/pinned-issuers.ts';
 export { verifyCaller, type CallerTrust } from './peer/verify-caller.ts';
 export { verifyPeer, type PeerTrust } from './peer/verify-peer.ts';
 export { verifySimulatedQuote } from './simulated/verify-simulated-quote.ts';
+export type {
+  AppraisalPolicy,
+  SgxPolicy,
+  SnpPolicy,
+  TcbPolicy,
+  TdxPolicy,
+} from './appraisal/appraisal-policy.ts';
+export { appraise, type ClaimsAppraisal } from './appraisal/appraise.ts';

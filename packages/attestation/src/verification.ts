@@ -42,7 +42,6 @@ export type EvidenceCode =
   | 'tcbinfo.expired'
   | 'tcbinfo.mismatch'
   | 'qeid.signature'
-  | 'qeid.invalid'
   | 'qeid.expired'
   | 'qeid.mismatch'
   | 'tdxmodule.mismatch'
@@ -68,5 +67,4 @@ export type PolicyCode =
   | 'policy.xfam'
   | 'policy.measurement'
   | 'policy.report_data'
-  | 'policy.collateral_expired'
-  | 'policy.tee';
+  | 'policy.collateral_expired';

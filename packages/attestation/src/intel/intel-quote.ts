@@ -147,10 +147,10 @@ function readQuote(bytes: Uint8Array, tee: 'sgx' | 'tdx', options: IntelQuoteOpt
 /** Step E.2 and E.3: the TCB info is of this kind of TEE, processor and PCE. */
 function checkPlatform(tee: 'sgx' | 'tdx', { chain, tcbInfo }: VerifiedCollateral): void {
   const { fmspc, pceId } = chain.extension;
-  const mismatch = (what: string) => new Refusal('tcbinfo.mismatch', `TCB info: ${what}`);
-  if (tcbInfo.tee !== tee) throw mismatch('another TEE');
-  if (!equalBytes(tcbInfo.fmspc, fmspc)) throw mismatch('another FMSPC');
-  if (!equalBytes(tcbInfo.pceId, pceId)) throw mismatch('another PCE');
+  const code = 'tcbinfo.mismatch';
+  if (tcbInfo.tee !== tee) throw new Refusal(code, 'TCB info is for another TEE');
+  if (!equalBytes(tcbInfo.fmspc, fmspc)) throw new Refusal(code, 'TCB info: FMSPC');
+  if (!equalBytes(tcbInfo.pceId, pceId)) throw new Refusal(code, 'TCB info: PCE-ID');
 }
 
 /** Steps G to J: PCK key → QE report → attestation key → quote. Gives the QE's SVN. */

@@ -59,25 +59,24 @@ export function findModuleIdentity(
   return tcbInfo.tdxModuleIdentities.find(({ id }) => id === `TDX_${version}`);
 }
 
+/** What a platform's status becomes through a component that is out of date. */
+const OUT_OF_DATE_BY_COMPONENT: Readonly<Record<PlatformTcbStatus, PlatformTcbStatus>> = {
+  UpToDate: 'OutOfDate',
+  SWHardeningNeeded: 'OutOfDate',
+  ConfigurationNeeded: 'OutOfDateConfigurationNeeded',
+  ConfigurationAndSWHardeningNeeded: 'OutOfDateConfigurationNeeded',
+  OutOfDate: 'OutOfDate',
+  OutOfDateConfigurationNeeded: 'OutOfDateConfigurationNeeded',
+  Revoked: 'Revoked',
+};
+
 /** The platform's status in view of those of QE and module (7): not the worst of them. */
 export function convergeTcbStatus(
   platform: PlatformTcbStatus,
   components: readonly ComponentTcbStatus[],
 ): PlatformTcbStatus {
   if (components.includes('Revoked')) return 'Revoked';
-  if (!components.includes('OutOfDate')) return platform;
-  switch (platform) {
-    case 'UpToDate':
-    case 'SWHardeningNeeded':
-      return 'OutOfDate';
-    case 'ConfigurationNeeded':
-    case 'ConfigurationAndSWHardeningNeeded':
-      return 'OutOfDateConfigurationNeeded';
-    case 'OutOfDate':
-    case 'OutOfDateConfigurationNeeded':
-    case 'Revoked':
-      return platform;
-  }
+  return components.includes('OutOfDate') ? OUT_OF_DATE_BY_COMPONENT[platform] : platform;
 }
 
 const NEEDS_CONFIGURATION: readonly TcbStatus[] = [
