@@ -1,8 +1,9 @@
 import { encodeBase64url, encodeUtf8, canonicalJson, type JsonObject } from '@cloister/bytes';
+import { parseIssuerKeys } from '@cloister/attestation';
 import type { Fetch } from '@cloister/channel';
 import type { Jwk } from '@cloister/crypto';
 import { exchange, expectStatus, jsonOf } from './exchange.ts';
-import { objectsOf, readAnswer, textOf } from './fields.ts';
+import { readAnswer, textOf } from './fields.ts';
 
 /** Which sort of evidence is attested; the last path segment of the operation. */
 export type AttestKind = 'SgxEnclave' | 'Simulated';
@@ -20,7 +21,7 @@ export interface AttestRequest {
 export interface AttestationClient {
   /** A token about the evidence. Its signature is *not* checked here: `verifyToken` does. */
   readonly attest: (kind: AttestKind, request: AttestRequest) => Promise<string>;
-  /** The JWKS as it came: nothing in it is trusted until a thumbprint is pinned (rule 5). */
+  /** The issuer's published keys: none is trusted until a thumbprint is pinned (rule 5). */
   readonly certs: () => Promise<readonly Jwk[]>;
   /** Endorsements of a platform (design 3.7), signed by the processor's maker. */
   readonly collateral: (
@@ -67,12 +68,7 @@ export function createAttestationClient({
     },
     async certs() {
       const jwks = await get('/certs', 'attestation certs');
-      return readAnswer('attestation certs', () => {
-        const keys = objectsOf(jwks, 'keys');
-        for (const key of keys) textOf(key, 'kty');
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a Jwk is any JSON object with `kty`
-        return keys as unknown as readonly Jwk[];
-      });
+      return readAnswer('attestation certs', () => parseIssuerKeys(jwks));
     },
     collateral(tee, { fmspc, ca }) {
       const query = new URLSearchParams({ fmspc, ca });

@@ -19,17 +19,16 @@ export {
   type ExpectedReceipt,
   type Receipt,
 } from './receipt.ts';
-export {
-  createRecordsClient,
-  MRN_SYSTEM,
-  type EventBatch,
-  type HeatMap,
-  type ImageType,
-  type NewPatient,
-  type RecordsClient,
-  type Session,
-  type StoredImage,
-} from './records-client.ts';
+export type {
+  EventBatch,
+  HeatMap,
+  ImageType,
+  NewPatient,
+  RecordsClient,
+  Session,
+  StoredImage,
+} from './records-api.ts';
+export { createRecordsClient, MRN_SYSTEM } from './records-client.ts';
 export type { Phase, RecordsEvent } from './records-events.ts';
 export {
   displayName,
@@ -45,7 +44,6 @@ export {
 } from './records-views.ts';
 export {
   fetchEvidence,
-  pinnedKeys,
   UNREACHABLE_CODES,
   verifyService,
   type VerifyServiceOptions,

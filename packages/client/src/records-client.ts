@@ -1,15 +1,10 @@
-import {
-  decodeUtf8,
-  encodeUtf8,
-  MalformedError,
-  type Bytes,
-  type JsonObject,
-} from '@cloister/bytes';
+import { decodeUtf8, encodeUtf8, MalformedError, type JsonObject } from '@cloister/bytes';
 import type { Fetch } from '@cloister/channel';
 import { ClientError } from './client-error.ts';
 import { exchange, expectStatus, jsonOf, type Answer } from './exchange.ts';
 import { numberOf, numbersOf, objectOf, objectsOf, readAnswer, textOf, textsOf } from './fields.ts';
-import { parseEvents, type RecordsEvent } from './records-events.ts';
+import type { HeatMap, NewPatient, RecordsClient, Session } from './records-api.ts';
+import { parseEvents } from './records-events.ts';
 import {
   displayName,
   evidenceView,
@@ -20,104 +15,7 @@ import {
   reportView,
   studyView,
   taskView,
-  type FindingView,
-  type Gender,
-  type ModelView,
-  type PatientView,
-  type ReportView,
-  type ResultEvidence,
-  type StudyView,
-  type TaskView,
 } from './records-views.ts';
-
-/** Who is signed in, and until when. */
-export interface Session {
-  readonly token: string;
-  readonly user: {
-    readonly name: string;
-    readonly role: string;
-    readonly practitioner?: string;
-  };
-  readonly expires: Date;
-}
-
-/** What the form of a new patient holds. */
-export interface NewPatient {
-  readonly family: string;
-  readonly given: string;
-  readonly gender: Gender;
-  /** YYYY-MM-DD. */
-  readonly birthDate: string;
-  readonly mrn: string;
-}
-
-/** The kinds of image that may be uploaded. */
-export type ImageType = 'application/dicom' | 'image/png' | 'image/jpeg';
-
-/** What the server answers to an upload. */
-export interface StoredImage {
-  /** Id of the ImagingStudy. */
-  readonly study: string;
-  /** SOP instance UID. */
-  readonly instance: string;
-  /** Which attributes of the image differ from the patient's record. */
-  readonly mismatch: readonly string[];
-}
-
-/** A grid of 0..1 values that covers the image; only there where the score is above threshold. */
-export interface HeatMap {
-  readonly width: number;
-  readonly height: number;
-  readonly values: readonly number[];
-}
-
-/** Events after a cursor, and the cursor to ask with next. */
-export interface EventBatch {
-  readonly events: readonly RecordsEvent[];
-  readonly cursor: number;
-}
-
-/** Client of the records service, inside a channel to the verified enclave. */
-export interface RecordsClient {
-  /** Signs in; later calls carry the token. */
-  readonly signIn: (user: string, password: string) => Promise<Session>;
-  /** Forgets the token. */
-  readonly signOut: () => void;
-  readonly createPatient: (patient: NewPatient) => Promise<PatientView>;
-  readonly searchPatients: (text: string) => Promise<readonly PatientView[]>;
-  readonly readPatient: (id: string) => Promise<PatientView>;
-  readonly studiesOf: (patient: string) => Promise<readonly StudyView[]>;
-  readonly tasksOf: (patient: string) => Promise<readonly TaskView[]>;
-  readonly reportsOf: (patient: string) => Promise<readonly ReportView[]>;
-  readonly readStudy: (id: string) => Promise<StudyView>;
-  readonly uploadImage: (
-    patient: string,
-    image: Uint8Array,
-    type: ImageType,
-    options?: { readonly signal?: AbortSignal },
-  ) => Promise<StoredImage>;
-  /** The image as the server renders it: windowed, 8 bits, PNG. */
-  readonly rendered: (study: string) => Promise<Bytes>;
-  /** The heat map of a finding, or undefined where there is none to show. */
-  readonly heatMap: (study: string, observation: string) => Promise<HeatMap | undefined>;
-  /** Asks for an analysis; the answer comes by events. */
-  readonly requestDiagnosis: (study: string, patient: string) => Promise<TaskView>;
-  readonly readTask: (id: string) => Promise<TaskView>;
-  readonly readReport: (id: string) => Promise<ReportView>;
-  readonly readFinding: (id: string) => Promise<FindingView>;
-  readonly readModel: (id: string) => Promise<ModelView>;
-  /** The evidence of a report: from the Provenance that targets it. */
-  readonly evidenceOf: (report: string) => Promise<ResultEvidence | undefined>;
-  /** Waits up to `wait` seconds for events after `cursor`. */
-  readonly events: (cursor: number, wait: number, signal?: AbortSignal) => Promise<EventBatch>;
-  /** Any resource as it is stored. */
-  readonly read: (type: string, id: string) => Promise<JsonObject>;
-  /** The resources that a search matched (its first page). */
-  readonly search: (
-    type: string,
-    params: Readonly<Record<string, string>>,
-  ) => Promise<readonly JsonObject[]>;
-}
 
 /** Resources and lists. */
 const JSON_LIMIT = 8 << 20;
@@ -130,15 +28,18 @@ export const MRN_SYSTEM = 'urn:cloister:mrn';
 
 /** Makes a client over a channel; the channel's own errors pass through it unchanged. */
 export function createRecordsClient(fetch: Fetch): RecordsClient {
-  let token: string | undefined;
+  return clientOver(fetch, {});
+}
 
+/** Clients over several channels may share a session: its token is kept in one place. */
+function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
   const call = async (
     where: string,
     path: string,
     init: RequestInit & { expected?: readonly number[]; limit?: number } = {},
   ): Promise<Answer> => {
     const headers = new Headers(init.headers);
-    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    if (session.token !== undefined) headers.set('authorization', `Bearer ${session.token}`);
     const { expected = [200], limit = JSON_LIMIT, ...rest } = init;
     const request = new Request(`${BASE}${path}`, { ...rest, headers });
     const answer = await exchange(fetch, request, { where, limit });
@@ -176,11 +77,6 @@ export function createRecordsClient(fetch: Fetch): RecordsClient {
     });
     return readAnswer(where, () => expectType(jsonOf(answer, where), type));
   };
-  const view = <T>(
-    where: string,
-    resources: readonly JsonObject[],
-    of: (r: JsonObject) => T,
-  ): T[] => readAnswer(where, () => resources.map(of));
   const viewOne = async <T>(type: string, id: string, of: (r: JsonObject) => T): Promise<T> => {
     const resource = await read(type, id);
     return readAnswer(`read ${type}`, () => of(resource));
@@ -188,18 +84,19 @@ export function createRecordsClient(fetch: Fetch): RecordsClient {
 
   return {
     async signIn(user, password) {
-      token = undefined;
+      delete session.token;
       const answer = await call('sign in', '/session', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: encodeUtf8(JSON.stringify({ user, password })),
       });
-      const session = readAnswer('sign in', () => sessionOf(jsonOf(answer, 'sign in')));
-      token = session.token;
-      return session;
+      const begun = readAnswer('sign in', () => sessionOf(jsonOf(answer, 'sign in')));
+      session.token = begun.token;
+      return begun;
     },
+    over: (other) => clientOver(other, session),
     signOut() {
-      token = undefined;
+      delete session.token;
     },
     async createPatient(patient) {
       const created = await create('Patient', patientResource(patient));
@@ -287,6 +184,14 @@ export function createRecordsClient(fetch: Fetch): RecordsClient {
   };
 }
 
+function view<T>(
+  where: string,
+  resources: readonly JsonObject[],
+  of: (resource: JsonObject) => T,
+): T[] {
+  return readAnswer(where, () => resources.map(of));
+}
+
 function sessionOf(answer: JsonObject): Session {
   const user = objectOf(answer, 'user');
   const practitioner = user['practitioner'];
@@ -320,10 +225,13 @@ function heatMapOf(answer: JsonObject): HeatMap {
   const width = numberOf(answer, 'width');
   const height = numberOf(answer, 'height');
   const values = numbersOf(answer, 'values');
-  const sane = (n: number) => Number.isInteger(n) && n > 0 && n <= 4096;
-  if (!sane(width) || !sane(height)) throw new MalformedError('bad_value', 'heat map: size');
+  if (!isSide(width) || !isSide(height)) throw new MalformedError('bad_value', 'heat map: size');
   if (values.length !== width * height) throw new MalformedError('bad_value', 'heat map: values');
   if (values.some((value) => value < 0 || value > 1))
     throw new MalformedError('bad_value', 'heat map: range');
   return { width, height, values };
+}
+
+function isSide(n: number): boolean {
+  return Number.isInteger(n) && n > 0 && n <= 4096;
 }

@@ -143,10 +143,6 @@ export function patientView(resource: JsonObject): PatientView {
   const family = optionalTextOf(name, 'family') ?? '';
   const given = textsOf(name, 'given').join(' ');
   const identifiers = objectsOf(resource, 'identifier');
-  const isMrn = (identifier: JsonObject) => {
-    const type = identifier['type'];
-    return isJsonObject(type) && objectsOf(type, 'coding').some((c) => c['code'] === 'MR');
-  };
   const mrn = (identifiers.find(isMrn) ?? identifiers[0])?.['value'];
   const birthDate = optionalTextOf(resource, 'birthDate');
   return {
@@ -158,6 +154,11 @@ export function patientView(resource: JsonObject): PatientView {
     ...(birthDate === undefined ? {} : { birthDate }),
     ...(typeof mrn === 'string' ? { mrn } : {}),
   };
+}
+
+function isMrn(identifier: JsonObject): boolean {
+  const type = identifier['type'];
+  return isJsonObject(type) && objectsOf(type, 'coding').some((coding) => coding['code'] === 'MR');
 }
 
 /** Chinese names: family first, without a space; others: given name first. */

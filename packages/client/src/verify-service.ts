@@ -1,13 +1,7 @@
-import {
-  encodeBase64url,
-  encodeUtf8,
-  isJsonObject,
-  MalformedError,
-  type Bytes,
-  type JsonObject,
-} from '@cloister/bytes';
+import { encodeBase64url, encodeUtf8, MalformedError, type Bytes } from '@cloister/bytes';
 import {
   parseEnvelope,
+  pinnedIssuers,
   verifyPeer,
   type Check,
   type EvidenceEnvelope,
@@ -16,7 +10,7 @@ import {
   type VerifiedPeer,
 } from '@cloister/attestation';
 import type { Fetch } from '@cloister/channel';
-import { jwkThumbprint, type Jwk } from '@cloister/crypto';
+import type { Jwk } from '@cloister/crypto';
 import { createAttestationClient } from './attestation-client.ts';
 import { ClientError } from './client-error.ts';
 import { exchange, expectStatus, jsonOf } from './exchange.ts';
@@ -42,7 +36,6 @@ export interface VerifyServiceOptions {
 /** Codes by which `verifyService` says that it could not ask; they say nothing about trust. */
 export const UNREACHABLE_CODES: readonly string[] = [
   'evidence_unavailable',
-  'collateral_unavailable',
   'issuer_keys_unavailable',
 ];
 
@@ -74,32 +67,30 @@ export async function verifyService(
       error instanceof MalformedError ||
       (error instanceof ClientError && error.code === 'malformed_answer');
     return refuse(
-      'evidence received',
+      'hardware: evidence received',
       malformed ? 'evidence_malformed' : 'evidence_unavailable',
       error,
     );
   }
   options.onEvidence?.(envelope);
-  checks.push({ check: 'evidence received', outcome: 'passed', detail: envelope.format });
+  checks.push({ check: 'hardware: evidence received', outcome: 'passed', detail: envelope.format });
 
   let issuerKeys: readonly Jwk[] = [];
   if (attestationUrl !== undefined) {
     try {
       const { certs } = createAttestationClient({ baseUrl: attestationUrl, transport });
-      issuerKeys = await pinnedKeys(await certs(), manifest);
-      checks.push({
-        check: 'issuer keys',
-        outcome: 'passed',
-        detail: `${issuerKeys.length} pinned`,
-      });
+      issuerKeys = await certs();
+      const issuers = await pinnedIssuers(manifest.manifest, issuerKeys);
+      if (requireToken && issuers.every(({ keys }) => keys.length === 0))
+        return refuse('hardware: issuer keys', 'issuer_keys_not_pinned', undefined);
+      checks.push({ check: 'hardware: issuer keys', outcome: 'passed' });
     } catch (error) {
-      if (requireToken) return refuse('issuer keys', 'issuer_keys_unavailable', error);
-      checks.push({ check: 'issuer keys', outcome: 'skipped', ...detailOf(error) });
+      if (requireToken) return refuse('hardware: issuer keys', 'issuer_keys_unavailable', error);
+      checks.push({ check: 'hardware: issuer keys', outcome: 'skipped', ...detailOf(error) });
     }
-  } else
-    checks.push({ check: 'issuer keys', outcome: 'skipped', detail: 'no attestation service' });
-  if (requireToken && issuerKeys.length === 0)
-    return refuse('issuer keys', 'issuer_keys_not_pinned', undefined);
+  } else if (requireToken)
+    return refuse('hardware: issuer keys', 'issuer_keys_unavailable', undefined);
+  else checks.push({ check: 'hardware: issuer keys', outcome: 'skipped', detail: 'not asked for' });
 
   const verdict = await verifyPeer(envelope, {
     manifest,
@@ -126,31 +117,6 @@ export async function fetchEvidence(
   const answer = await exchange(transport, request, { where: 'evidence', limit: EVIDENCE_LIMIT });
   expectStatus(answer, 'evidence', 200);
   return parseEnvelope(jsonOf(answer, 'evidence'));
-}
-
-/** The keys of a JWKS whose thumbprints the manifest names: the rest do not exist for us. */
-export async function pinnedKeys(
-  keys: readonly Jwk[],
-  manifest: TrustedManifest,
-): Promise<readonly Jwk[]> {
-  const pinned = new Set(manifest.manifest.issuers.flatMap((issuer) => issuer.keys));
-  const kept: Jwk[] = [];
-  for (const key of keys) {
-    if (!isJsonObject(key)) continue;
-    const thumbprint = await thumbprintOf(key);
-    if (thumbprint !== undefined && pinned.has(thumbprint)) kept.push(key);
-  }
-  return kept;
-}
-
-/** A key of a kind that has no thumbprint here cannot be pinned, and so counts as not listed. */
-async function thumbprintOf(key: Jwk): Promise<string | undefined> {
-  try {
-    return await jwkThumbprint(key);
-  } catch (error) {
-    if (error instanceof MalformedError) return undefined;
-    throw error;
-  }
 }
 
 function detailOf(error: unknown): { detail?: string } {

@@ -1,0 +1,124 @@
+import {
+  CHECK_GROUPS,
+  groupChecks,
+  type Check,
+  type CheckGroup,
+  type VerifiedPeer,
+} from '@cloister/attestation';
+
+/** The three questions of the gate (spec/clinical.md 11, S0), in the order in which they appear. */
+export const QUESTIONS: typeof CHECK_GROUPS = CHECK_GROUPS;
+/** One of them. */
+export type QuestionId = CheckGroup;
+
+/** A question and what came of it. */
+export interface Question {
+  readonly id: QuestionId;
+  readonly outcome: 'pending' | 'passed' | 'failed' | 'skipped';
+  readonly checks: readonly Check[];
+}
+
+/** What the reader needs to see about the code: what was agreed, and what was measured. */
+export interface Measurement {
+  readonly agreed: readonly string[];
+  /** Of verified evidence; of unverified evidence only where the gate blocks. */
+  readonly measured: string | undefined;
+}
+
+/** What the gate shows. Only `passed` has a peer, and only a peer opens a channel. */
+export interface GateReport {
+  readonly state: 'checking' | 'passed' | 'blocked' | 'unreachable';
+  /** The first check that failed. */
+  readonly code?: string;
+  readonly questions: readonly Question[];
+  readonly measurement?: Measurement;
+  readonly peer?: VerifiedPeer;
+  /** Whether the evidence, or the agreement, is of simulated hardware. */
+  readonly simulated: boolean;
+  readonly manifest?: {
+    readonly id: string;
+    readonly serial: number;
+    readonly deployment: string;
+    readonly signers: readonly string[];
+    readonly build?: string;
+  };
+  /** The raw evidence as JSON text, for whoever wants to verify it elsewhere. */
+  readonly evidence?: string;
+  readonly at: Date;
+}
+
+/** Sorts checks under the three questions; one whose checks were not all reached is `skipped`. */
+export function questionsOf(checks: readonly Check[], done: boolean): Question[] {
+  const groups = groupChecks(checks);
+  return QUESTIONS.map((id) => {
+    const own = groups[id];
+    if (!done) return { id, outcome: 'pending', checks: own };
+    if (own.some(({ outcome }) => outcome === 'failed'))
+      return { id, outcome: 'failed', checks: own };
+    const reached =
+      own.some(({ outcome }) => outcome === 'passed') &&
+      own.every(({ outcome, detail }) => outcome !== 'skipped' || detail !== 'not reached');
+    return { id, outcome: reached ? 'passed' : 'skipped', checks: own };
+  });
+}
+
+/** Which plain sentence explains a code (keys of the texts under `reasons`). */
+export type Reason =
+  | 'pins_missing'
+  | 'settings_unavailable'
+  | 'settings_malformed'
+  | 'manifest_malformed'
+  | 'manifest'
+  | 'evidence_unavailable'
+  | 'evidence_malformed'
+  | 'issuer_keys_unavailable'
+  | 'issuer_keys_not_pinned'
+  | 'measurement'
+  | 'simulated'
+  | 'debug'
+  | 'revoked'
+  | 'expired'
+  | 'signature'
+  | 'nonce'
+  | 'binding'
+  | 'token'
+  | 'tcb'
+  | 'other';
+
+const EXACT: ReadonlySet<string> = new Set<Reason>([
+  'pins_missing',
+  'settings_unavailable',
+  'settings_malformed',
+  'manifest_malformed',
+  'evidence_unavailable',
+  'evidence_malformed',
+  'issuer_keys_unavailable',
+  'issuer_keys_not_pinned',
+]);
+
+const PATTERNS: readonly (readonly [RegExp, Reason])[] = [
+  [
+    /^(serial_too_low|predecessor_mismatch|no_trusted_keys|signature_invalid|(old_)?quorum_missing|own_party_missing)$/,
+    'manifest',
+  ],
+  [/simulated|roots_mismatch|format_not_agreed/, 'simulated'],
+  [/debug/, 'debug'],
+  [/nonce/, 'nonce'],
+  [/^token/, 'token'],
+  [/revoked/, 'revoked'],
+  [/expired/, 'expired'],
+  [/report_data|runtime_data|manifest_mismatch|service_mismatch/, 'binding'],
+  [/not_agreed|svn_too_low|service_unknown/, 'measurement'],
+  [/^policy|^tcb\./, 'tcb'],
+  [/signature|chain|format|malformed|issuer|mismatch|invalid|qereport|endorsements/, 'signature'],
+];
+
+/** The plain reason for a code; codes that nobody translated are "a check failed". */
+export function reasonOf(code: string): Reason {
+  if (isExact(code)) return code;
+  return PATTERNS.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
+}
+
+function isExact(code: string): code is Reason {
+  return EXACT.has(code);
+}

@@ -1,0 +1,104 @@
+import type { Bytes, JsonObject } from '@cloister/bytes';
+import type { Fetch } from '@cloister/channel';
+import type { RecordsEvent } from './records-events.ts';
+import type {
+  FindingView,
+  Gender,
+  ModelView,
+  PatientView,
+  ReportView,
+  ResultEvidence,
+  StudyView,
+  TaskView,
+} from './records-views.ts';
+
+/** Who is signed in, and until when. */
+export interface Session {
+  readonly token: string;
+  readonly user: {
+    readonly name: string;
+    readonly role: string;
+    readonly practitioner?: string;
+  };
+  readonly expires: Date;
+}
+
+/** What the form of a new patient holds. */
+export interface NewPatient {
+  readonly family: string;
+  readonly given: string;
+  readonly gender: Gender;
+  /** YYYY-MM-DD. */
+  readonly birthDate: string;
+  readonly mrn: string;
+}
+
+/** The kinds of image that may be uploaded. */
+export type ImageType = 'application/dicom' | 'image/png' | 'image/jpeg';
+
+/** What the server answers to an upload. */
+export interface StoredImage {
+  /** Id of the ImagingStudy. */
+  readonly study: string;
+  /** SOP instance UID. */
+  readonly instance: string;
+  /** Which attributes of the image differ from the patient's record. */
+  readonly mismatch: readonly string[];
+}
+
+/** A grid of 0..1 values that covers the image; only there where the score is above threshold. */
+export interface HeatMap {
+  readonly width: number;
+  readonly height: number;
+  readonly values: readonly number[];
+}
+
+/** Events after a cursor, and the cursor to ask with next. */
+export interface EventBatch {
+  readonly events: readonly RecordsEvent[];
+  readonly cursor: number;
+}
+
+/** Client of the records service, inside a channel to the verified enclave. */
+export interface RecordsClient {
+  /** Signs in; later calls carry the token. */
+  readonly signIn: (user: string, password: string) => Promise<Session>;
+  /** The same session over another channel. */
+  readonly over: (fetch: Fetch) => RecordsClient;
+  /** Forgets the token. */
+  readonly signOut: () => void;
+  readonly createPatient: (patient: NewPatient) => Promise<PatientView>;
+  readonly searchPatients: (text: string) => Promise<readonly PatientView[]>;
+  readonly readPatient: (id: string) => Promise<PatientView>;
+  readonly studiesOf: (patient: string) => Promise<readonly StudyView[]>;
+  readonly tasksOf: (patient: string) => Promise<readonly TaskView[]>;
+  readonly reportsOf: (patient: string) => Promise<readonly ReportView[]>;
+  readonly readStudy: (id: string) => Promise<StudyView>;
+  readonly uploadImage: (
+    patient: string,
+    image: Uint8Array,
+    type: ImageType,
+    options?: { readonly signal?: AbortSignal },
+  ) => Promise<StoredImage>;
+  /** The image as the server renders it: windowed, 8 bits, PNG. */
+  readonly rendered: (study: string) => Promise<Bytes>;
+  /** The heat map of a finding, or undefined where there is none to show. */
+  readonly heatMap: (study: string, observation: string) => Promise<HeatMap | undefined>;
+  /** Asks for an analysis; the answer comes by events. */
+  readonly requestDiagnosis: (study: string, patient: string) => Promise<TaskView>;
+  readonly readTask: (id: string) => Promise<TaskView>;
+  readonly readReport: (id: string) => Promise<ReportView>;
+  readonly readFinding: (id: string) => Promise<FindingView>;
+  readonly readModel: (id: string) => Promise<ModelView>;
+  /** The evidence of a report: from the Provenance that targets it. */
+  readonly evidenceOf: (report: string) => Promise<ResultEvidence | undefined>;
+  /** Waits up to `wait` seconds for events after `cursor`. */
+  readonly events: (cursor: number, wait: number, signal?: AbortSignal) => Promise<EventBatch>;
+  /** Any resource as it is stored. */
+  readonly read: (type: string, id: string) => Promise<JsonObject>;
+  /** The resources that a search matched (its first page). */
+  readonly search: (
+    type: string,
+    params: Readonly<Record<string, string>>,
+  ) => Promise<readonly JsonObject[]>;
+}
