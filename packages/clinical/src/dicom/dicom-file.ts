@@ -1,9 +1,15 @@
 import { MalformedError } from '@cloister/bytes';
 import { ImagingError } from '../imaging/imaging-error.ts';
+import { inflate } from './inflate.ts';
 import { createTextDecoder } from './character-set.ts';
 import { DataSetReader, type DataSet } from './data-set.ts';
 import { formatTag, TAG } from './tag.ts';
-import { TRANSFER_SYNTAXES, UNREADABLE_SYNTAXES, type TransferSyntax } from './transfer-syntax.ts';
+import {
+  DEFLATED,
+  REFUSED_SYNTAXES,
+  TRANSFER_SYNTAXES,
+  type TransferSyntax,
+} from './transfer-syntax.ts';
 
 /** What the pixel module of an image says (PS3.3 C.7.6.3), checked for contradictions. */
 export interface PixelDescription {
@@ -68,20 +74,23 @@ export function parseDicom(bytes: Uint8Array): DicomFile {
   const reader = new DataSetReader(bytes, PREAMBLE + 4);
   const meta = reader.readMeta();
   const transferSyntaxUid = uid(meta, TAG.TransferSyntaxUID);
-  const unreadable = UNREADABLE_SYNTAXES.get(transferSyntaxUid);
-  if (unreadable !== undefined) throw new ImagingError('unsupported_transfer_syntax', unreadable);
+  const refusal = REFUSED_SYNTAXES.get(transferSyntaxUid);
+  if (refusal !== undefined) throw new ImagingError('unsupported_transfer_syntax', refusal);
   const transferSyntax = TRANSFER_SYNTAXES.get(transferSyntaxUid);
   if (!transferSyntax) {
     throw new ImagingError('unsupported_transfer_syntax', 'the transfer syntax is not known here');
   }
-  const dataSet = reader.readDataSet(transferSyntax.explicitVr);
-  const sopInstanceUid = uid(dataSet, TAG.SOPInstanceUID);
-  const announced = meta.get(TAG.MediaStorageSOPInstanceUID);
-  if (announced && ascii(announced.value) !== sopInstanceUid) malformed('SOP instance UID of meta');
+  const dataSet =
+    transferSyntaxUid === DEFLATED
+      ? new DataSetReader(inflate(bytes.subarray(reader.position), MAX_FILE_BYTES), 0).readDataSet(
+          true,
+        )
+      : reader.readDataSet(transferSyntax.explicitVr);
   const pixels = describePixels(dataSet);
   return {
     sopClassUid: uid(dataSet, TAG.SOPClassUID),
-    sopInstanceUid,
+    // The meta group repeats it; where they differ the data set is the object.
+    sopInstanceUid: uid(dataSet, TAG.SOPInstanceUID),
     studyInstanceUid: uid(dataSet, TAG.StudyInstanceUID),
     seriesInstanceUid: uid(dataSet, TAG.SeriesInstanceUID),
     modality: string(dataSet, TAG.Modality) ?? '',

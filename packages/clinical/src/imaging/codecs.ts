@@ -1,5 +1,5 @@
 /// <reference path="./codecs.d.ts" />
-import { copyBytes } from '@cloister/bytes';
+import { concatBytes, copyBytes } from '@cloister/bytes';
 import { readJpeg2000Size, readJpegSize, type CodestreamSize } from './codestream.ts';
 import { ImagingError } from './imaging-error.ts';
 
@@ -21,7 +21,10 @@ export interface Expected {
 
 // Fresh instances: one that a bad stream has broken is dropped with its memory, and the pixels of
 // one patient never lie in the heap that decodes the next one's.
-const quiet = { print: (): void => {}, printErr: (): void => {} };
+// (Emscripten writes into its options, so each gets its own; its prints would go to stdout.)
+const quiet = (): CodecOptions => ({ print: () => {}, printErr: () => {} });
+
+const END_OF_IMAGE = Uint8Array.of(0xff, 0xd9);
 
 /** JPEG baseline, 8 bits (T.81); progressive too, which PNG and JPEG uploads may be. */
 export async function decodeJpeg(bytes: Uint8Array, expected: Expected): Promise<Decoded> {
@@ -31,7 +34,7 @@ export async function decodeJpeg(bytes: Uint8Array, expected: Expected): Promise
     throw new ImagingError('unsupported_pixels', 'JPEG of another process than 8-bit Huffman');
   }
   const { default: create } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decode');
-  const { JPEGDecoder } = await create(quiet);
+  const { JPEGDecoder } = await create(quiet());
   return run(new JPEGDecoder(), bytes, expected, size.components === 3);
 }
 
@@ -41,15 +44,17 @@ export async function decodeJpegLs(bytes: Uint8Array, expected: Expected): Promi
   check(size, expected);
   if (size.frame !== 0xf7) throw new ImagingError('malformed', 'not a JPEG-LS frame');
   const { default: create } = await import('@cornerstonejs/codec-charls/decode');
-  const { JpegLSDecoder } = await create(quiet);
-  return run(new JpegLSDecoder(), bytes, expected, false);
+  const { JpegLSDecoder } = await create(quiet());
+  // Without an end marker CharLS searches its whole heap for one, for seconds, before it fails.
+  const ended = concatBytes(bytes, END_OF_IMAGE);
+  return run(new JpegLSDecoder(), ended, expected, false);
 }
 
 /** JPEG 2000, reversible and irreversible (T.800). */
 export async function decodeJpeg2000(bytes: Uint8Array, expected: Expected): Promise<Decoded> {
   check(readJpeg2000Size(bytes), expected);
   const { default: create } = await import('@cornerstonejs/codec-openjpeg/decode');
-  const { J2KDecoder } = await create(quiet);
+  const { J2KDecoder } = await create(quiet());
   return run(new J2KDecoder(), bytes, expected, false);
 }
 

@@ -22,11 +22,8 @@ export async function decodePixels(
   file: DicomFile,
   options: { readonly frame?: number } = {},
 ): Promise<PixelFrame> {
-  const { transferSyntax: syntax, pixels } = file;
+  const { pixels } = file;
   if (!pixels) throw new ImagingError('no_pixels', 'the object has no pixel data');
-  if (syntax.refusal !== undefined) {
-    throw new ImagingError('unsupported_transfer_syntax', `${syntax.name} ${syntax.refusal}`);
-  }
   const frame = options.frame ?? 0;
   if (!Number.isInteger(frame) || frame < 0 || frame >= pixels.frames) {
     throw new ImagingError('no_pixels', 'the object has no such frame');
@@ -86,8 +83,6 @@ async function decodeStream(
       return decodeJpegLs(bytes, expected);
     case 'jpeg-2000':
       return decodeJpeg2000(bytes, expected);
-    case 'refused':
-      throw new ImagingError('unsupported_transfer_syntax', 'no decoder for this syntax');
   }
 }
 

@@ -2,7 +2,7 @@ import { asBytes, concatBytes, MalformedError, Reader, type Bytes } from '@clois
 import { convertIndexedToRgb, decode, encode } from 'fast-png';
 import { MAX_SAMPLES } from '../dicom/dicom-file.ts';
 import { ImagingError } from './imaging-error.ts';
-import { inflate } from './inflate.ts';
+import { inflate } from '../dicom/inflate.ts';
 
 /** A PNG as grey or RGB samples of 8 or 16 bits. */
 export interface PngImage {
