@@ -3,7 +3,7 @@ import { createCipheriv } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { decodeHex, encodeHex, MalformedError } from '@cloister/bytes';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { shared, sharedMissing } from '../../../tests/shared.ts';
 import { aesKeyUnwrap, aesKeyUnwrapPadded, aesKeyWrap, aesKeyWrapPadded } from './aes-key-wrap.ts';
 

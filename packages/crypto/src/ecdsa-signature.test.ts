@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { concatBytes, decodeHex, encodeHex, MalformedError, type Bytes } from '@cloister/bytes';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { shared, sharedMissing } from '../../../tests/shared.ts';
 import { ecdsaDerToRaw, ecdsaRawToDer } from './ecdsa-signature.ts';
 import { encodePublicKey } from './x509/public-key.ts';

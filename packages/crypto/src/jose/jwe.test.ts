@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { constants, createDecipheriv, privateDecrypt } from 'node:crypto';
+import { constants, KeyObject, createDecipheriv, privateDecrypt } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import {
   decodeBase64url,
@@ -59,9 +59,7 @@ describe('encryptJwe and decryptJwe', () => {
     assert.ok(encryptedKey && iv && ciphertext && tag);
     const contentKey = privateDecrypt(
       {
-        key: Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)),
-        format: 'der',
-        type: 'pkcs8',
+        key: KeyObject.from(keys.privateKey),
         padding: constants.RSA_PKCS1_OAEP_PADDING,
         oaepHash: 'sha256',
       },

@@ -12,7 +12,7 @@ import {
   MalformedError,
   type Bytes,
 } from '@cloister/bytes';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { certify, type Party } from '../../tests/make-pki.ts';
 import {
   parseCertificate,
@@ -94,6 +94,16 @@ const withExtension = (oid: string, value: Bytes, critical?: Bytes) =>
     ),
   });
 
+const hex = (text: string) => decodeHex(text.replaceAll(' ', ''));
+const serialOf = (number: string) =>
+  parseCertificate(assemble({ serial: encodeDer(DER.INTEGER, decodeHex(number)) })).serial;
+const calm = (bytes: Uint8Array) => {
+  try {
+    parseCertificate(bytes);
+  } catch (error) {
+    assert.ok(error instanceof MalformedError, String(error));
+  }
+};
 const refuses = (der: Uint8Array) => assert.throws(() => parseCertificate(der), MalformedError);
 
 describe('parseCertificate', () => {
@@ -118,8 +128,6 @@ describe('parseCertificate', () => {
   });
 
   it('reads serial numbers: zero, with a sign byte, of twenty octets', () => {
-    const serialOf = (hex: string) =>
-      parseCertificate(assemble({ serial: encodeDer(DER.INTEGER, decodeHex(hex)) })).serial;
     assert.equal(serialOf('00'), '00');
     assert.equal(serialOf('0080'), '80');
     assert.equal(serialOf('0a0b'), '0a0b');
@@ -136,7 +144,6 @@ describe('parseCertificate', () => {
     }
   });
 
-  const hex = (text: string) => decodeHex(text.replaceAll(' ', ''));
   const TRUE = hex('0101ff');
   const refused: [string, () => Bytes][] = [
     ['bytes behind it', () => assemble({ outside: ZERO })],
@@ -332,13 +339,6 @@ describe('parseCertificate under damage', () => {
 
   it('throws nothing but MalformedError for random bytes, spliced or not', () => {
     const { der } = party.certificate;
-    const calm = (bytes: Uint8Array) => {
-      try {
-        parseCertificate(bytes);
-      } catch (error) {
-        assert.ok(error instanceof MalformedError, String(error));
-      }
-    };
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), calm), { numRuns: 500 });
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(der.length), (bytes, at) => {

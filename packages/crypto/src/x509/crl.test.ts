@@ -10,7 +10,7 @@ import {
   MalformedError,
   type Bytes,
 } from '@cloister/bytes';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { certify, type Party } from '../../tests/make-pki.ts';
 import { createCrl, type CrlInput } from './create-crl.ts';
 import { parseCrl, verifyCrlSignature } from './crl.ts';
@@ -41,6 +41,10 @@ const makeCrl = async (more: Partial<CrlInput> = {}) =>
     signer: issuer.keys.privateKey,
     ...more,
   });
+
+const seq = (...parts: Bytes[]) => encodeDer(DER.SEQUENCE, ...parts);
+
+const octets = (bytes: string) => encodeDer(DER.OCTET_STRING, decodeHex(bytes));
 
 describe('parseCrl', () => {
   it('reads every member of what createCrl makes', async () => {
@@ -119,7 +123,6 @@ describe('parseCrl', () => {
 
 describe('parseCrl of parts', () => {
   const ONE = encodeDerInteger(Uint8Array.of(1));
-  const seq = (...parts: Bytes[]) => encodeDer(DER.SEQUENCE, ...parts);
   const algorithm = encodeSignatureAlgorithm('ecdsa-sha256');
   const now = encodeTime(FROM);
   const nothing = new Uint8Array(0);
@@ -149,7 +152,6 @@ describe('parseCrl of parts', () => {
     );
   const entryWith = (...extension: Bytes[]) =>
     assemble({ entries: seq(seq(ONE, now, seq(seq(...extension)))) });
-  const octets = (bytes: string) => encodeDer(DER.OCTET_STRING, decodeHex(bytes));
   const critical = decodeHex('0101ff');
 
   it('reads a list without nextUpdate and without extensions', () => {

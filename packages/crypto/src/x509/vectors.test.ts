@@ -66,6 +66,8 @@ function openPeer({ der }: Certificate): X509Certificate {
   return new X509Certificate(encodePem('CERTIFICATE', der));
 }
 
+const nameOf = (text: string) => /^CN=(.*)$/m.exec(text)?.[1];
+
 /** What other implementations say about the same certificate. */
 function compare(certificate: Certificate): void {
   const peer = openPeer(certificate);
@@ -74,7 +76,6 @@ function compare(certificate: Certificate): void {
   assert.equal(+certificate.notBefore, Date.parse(peer.validFrom));
   assert.equal(+certificate.notAfter, Date.parse(peer.validTo));
   assert.equal(certificate.basicConstraints?.ca ?? false, peer.ca);
-  const nameOf = (text: string) => /^CN=(.*)$/m.exec(text)?.[1];
   assert.equal(certificate.subjectCommonName, nameOf(peer.subject));
   assert.equal(certificate.issuerCommonName, nameOf(peer.issuer));
   const spki = peer.publicKey.export({ type: 'spki', format: 'der' });

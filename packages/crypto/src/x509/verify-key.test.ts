@@ -13,6 +13,13 @@ const P384 = spkiOf(generateKeyPairSync('ec', { namedCurve: 'P-384' }));
 const RSA = spkiOf(generateKeyPairSync('rsa', { modulusLength: 2048 }));
 const SHORT = spkiOf(generateKeyPairSync('rsa', { modulusLength: 1024 }));
 
+const head = (point: Bytes) =>
+  encodeDer(
+    0x30,
+    encodeDer(0x30, encodeDerOid('1.2.840.10045.2.1'), encodeDerOid('1.2.840.10045.3.1.7')),
+    encodeDer(0x03, Uint8Array.of(0), point),
+  );
+
 describe('parsePublicKey', () => {
   it('reads keys that OpenSSL made, and encodePublicKey writes them again', () => {
     for (const spki of [P256, P384, RSA, SHORT]) {
@@ -33,12 +40,6 @@ describe('parsePublicKey', () => {
   });
 
   it('refuses compressed points and points of another length', () => {
-    const head = (point: Bytes) =>
-      encodeDer(
-        0x30,
-        encodeDer(0x30, encodeDerOid('1.2.840.10045.2.1'), encodeDerOid('1.2.840.10045.3.1.7')),
-        encodeDer(0x03, Uint8Array.of(0), point),
-      );
     assert.equal(parsePublicKey(head(P256.slice(-65))).type, 'ec');
     const compressed = P256.slice(-65, -32);
     compressed[0] = 2;
