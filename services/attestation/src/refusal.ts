@@ -16,15 +16,24 @@ const SENTENCES: Readonly<Record<string, string>> = {
   tcb: BASELINE,
 };
 
+/** What the appraisal may find wrong with the platform, and not with the enclave. */
+const PLATFORM: readonly string[] = [
+  'policy.tcb',
+  'policy.tcb_date',
+  'policy.evaluation_number',
+  'policy.advisory',
+  'policy.platform',
+];
+
 /** What a refused verification or appraisal looks like to a caller; it names our code too. */
 export function refusalOf(code: string): AzureError {
-  if (code.startsWith('policy.') && !code.startsWith('policy.tcb'))
+  if (code.startsWith('policy.') && !PLATFORM.includes(code))
     return new AzureError(
       'PolicyEvaluationError',
       `The appraisal that precedes the policy refused the evidence (${code})`,
       code,
     );
   const [area = ''] = code.split('.');
-  const sentence = code.startsWith('policy.tcb') ? BASELINE : (SENTENCES[area] ?? INVALID);
+  const sentence = PLATFORM.includes(code) ? BASELINE : (SENTENCES[area] ?? INVALID);
   return new AzureError('InvalidParameter', `${sentence} (${code})`, code);
 }
