@@ -12,7 +12,7 @@ import type { TrustAnchor } from './collateral.ts';
 import { parseEnclaveReport } from './enclave-report.ts';
 import type { EvidenceCrypto } from './evidence-crypto.ts';
 import type { Lru } from './lru.ts';
-import { verifyPckChain, type VerifiedPckChain } from './pck-chain.ts';
+import { isFoundAmong, verifyPckChain, type VerifiedPckChain } from './pck-chain.ts';
 import type { Quote } from './quote.ts';
 import { Refusal } from './progress.ts';
 import { verifySignedDocument, type DocumentKind, type SignedDocument } from './signed-document.ts';
@@ -50,16 +50,13 @@ export async function pckChainOf(
   anchors: readonly TrustAnchor[],
   { cache, crypto }: VerdictSource,
 ): Promise<VerifiedPckChain> {
-  const key = `${id}:${anchors.map(nameAnchor).join()}`;
-  const known = cache.pckChains.get(key);
-  const chain = known ?? (await verifyPckChain(decodeUtf8(pem, 'PCK chain'), anchors, crypto));
-  if (known === undefined) cache.pckChains.set(key, chain);
+  let chain = cache.pckChains.get(id);
+  if (chain === undefined || !isFoundAmong(chain.intermediate, anchors)) {
+    chain = await verifyPckChain(decodeUtf8(pem, 'PCK chain'), anchors, crypto, cache.pckCas);
+    cache.pckChains.set(id, chain);
+  }
   checkLeafInQuote(quote, chain);
   return chain;
-}
-
-function nameAnchor(anchor: TrustAnchor): string {
-  return 'spki' in anchor ? `spki ${encodeHex(anchor.spki)}` : `digest ${anchor.spkiSha256}`;
 }
 
 /** Certification data of type 4 are the PCK certificate, PEM or DER: the chain must be its. */
@@ -80,12 +77,15 @@ export async function crlOf(
   name: string,
   { cache }: VerdictSource,
 ): Promise<VerifiedCrl> {
-  const key = `${id}:${encodeHex(issuer.spki)}:${encodeHex(issuer.name)}`;
-  const known = cache.crls.get(key);
-  if (known !== undefined) return known;
+  const known = cache.crls.get(id);
+  if (known !== undefined && isSameIssuer(known.verifiedWith, issuer)) return known;
   const crl = await verifyCrl(der, issuer, name);
-  cache.crls.set(key, crl);
+  cache.crls.set(id, crl);
   return crl;
+}
+
+function isSameIssuer(a: Issuer, b: Issuer): boolean {
+  return a === b || (equalBytes(a.spki, b.spki) && equalBytes(a.name, b.name));
 }
 
 /** A document verified under this root; the whole text is its name in the cache. */
@@ -98,13 +98,7 @@ export async function documentOf<Document>(
   crypto: EvidenceCrypto,
 ): Promise<SignedDocument<Document>> {
   const known = cache.get(text);
-  if (
-    known?.chain === chain &&
-    equalBytes(known.root.spki, root.spki) &&
-    equalBytes(known.root.name, root.name)
-  ) {
-    return known;
-  }
+  if (known?.chain === chain && isSameIssuer(known.root, root)) return known;
   const document = await verifySignedDocument(text, chain, root, kind, crypto);
   cache.set(text, document);
   return document;

@@ -2,6 +2,7 @@
 export class Lru<Value> {
   readonly #capacity: number;
   readonly #entries = new Map<string, Value>();
+  #newest: string | undefined;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -13,9 +14,11 @@ export class Lru<Value> {
 
   get(key: string): Value | undefined {
     const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+    // The newest need not be moved to the end: most look-ups repeat the last one.
+    if (value === undefined || key === this.#newest) return value;
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#newest = key;
     return value;
   }
 
@@ -23,6 +26,7 @@ export class Lru<Value> {
     this.#entries.delete(key);
     if (this.#capacity === 0) return;
     this.#entries.set(key, value);
+    this.#newest = key;
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.#capacity) break;
       this.#entries.delete(oldest);
@@ -31,5 +35,6 @@ export class Lru<Value> {
 
   clear(): void {
     this.#entries.clear();
+    this.#newest = undefined;
   }
 }

@@ -1,18 +1,26 @@
-import { encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
+import { copyBytes, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
 import { parseCertificateChain, type Certificate } from '@cloister/crypto';
 import { checkIntelPath, importSpki, isIssuedBy, type Issuer } from './certificates.ts';
 import { INTEL_ROOT, type TrustAnchor } from './collateral.ts';
 import type { EvidenceCrypto, P256Key } from './evidence-crypto.ts';
+import type { Lru } from './lru.ts';
 import { parsePckExtension, SGX_EXTENSION_OID, type PckExtension } from './pck-extension.ts';
 import { Refusal } from './progress.ts';
+
+/** A PCK CA whose certificate an anchor signed; dates are not judged. */
+export interface VerifiedPckCa extends Issuer {
+  readonly certificate: Certificate;
+  /** The anchor: its key, with the name that the certificate gives its issuer. */
+  readonly root: Issuer;
+  /** The anchors among which it was found. */
+  readonly anchors: readonly TrustAnchor[];
+}
 
 /** A PCK certificate whose chain leads to an anchor by its signatures; dates are not judged. */
 export interface VerifiedPckChain {
   readonly leaf: Certificate;
   readonly leafKey: P256Key;
-  readonly intermediate: Issuer & { readonly certificate: Certificate };
-  /** The anchor: its key, with the name that the intermediate gives its issuer. */
-  readonly root: Issuer;
+  readonly intermediate: VerifiedPckCa;
   readonly extension: PckExtension;
   /** Whether the anchor is another key than Intel's. */
   readonly simulated: boolean;
@@ -20,26 +28,28 @@ export interface VerifiedPckChain {
 
 /**
  * Verifies a chain of leaf, intermediate and root, in any order (spec/evidence.md 2.2). The root
- * certificate is dropped: the intermediate must verify with an anchor's own key.
+ * certificate is dropped: the intermediate must verify with an anchor's own key. `cas` keeps
+ * intermediates for the next chain.
  */
 export async function verifyPckChain(
   pem: string,
   anchors: readonly TrustAnchor[],
   crypto: EvidenceCrypto,
+  cas: Lru<VerifiedPckCa>,
 ): Promise<VerifiedPckChain> {
-  const { leaf, intermediate, root } = findRoles(parseCertificateChain(pem, 'PCK chain'));
-  checkIntelPath([leaf, intermediate], root.subject, 'PCK chain', 'pck.chain');
-  if (intermediate.keyUsage?.has('cRLSign') !== true) {
+  const roles = findRoles(parseCertificateChain(pem, 'PCK chain'));
+  const { leaf, intermediate: certificate, root } = roles;
+  checkIntelPath([leaf, certificate], root.subject, 'PCK chain', 'pck.chain');
+  if (certificate.keyUsage?.has('cRLSign') !== true) {
     throw new Refusal('pck.chain', 'PCK CA certificate: may not sign CRLs');
   }
-  const anchor = await findAnchor(intermediate, root, anchors, crypto);
-  const ca = {
-    certificate: intermediate,
-    name: intermediate.subject,
-    spki: intermediate.spki,
-    key: await importSpki(intermediate.spki, 'PCK CA key', crypto, 'pck.chain'),
-  };
-  if (!(await isIssuedBy(leaf, ca))) {
+  const id = encodeHex(await crypto.sha256(certificate.der));
+  let intermediate = cas.get(id);
+  if (intermediate === undefined || !isFoundAmong(intermediate, anchors)) {
+    intermediate = await verifyPckCa(roles, anchors, crypto);
+    cas.set(id, intermediate);
+  }
+  if (!(await isIssuedBy(leaf, intermediate))) {
     throw new Refusal('pck.chain', 'PCK certificate is not signed by the PCK CA');
   }
   const value = leaf.extensions.get(SGX_EXTENSION_OID)?.value;
@@ -47,10 +57,43 @@ export async function verifyPckChain(
   return {
     leaf,
     leafKey: await importSpki(leaf.spki, 'PCK key', crypto, 'pck.chain'),
-    intermediate: ca,
-    root: anchor,
+    intermediate,
     extension: parsePckExtension(value),
-    simulated: !equalBytes(anchor.spki, INTEL_ROOT.spki),
+    simulated: !equalBytes(intermediate.root.spki, INTEL_ROOT.spki),
+  };
+}
+
+/** Whether a kept verdict on a CA was made with these anchors. */
+export function isFoundAmong(ca: VerifiedPckCa, anchors: readonly TrustAnchor[]): boolean {
+  const { anchors: known } = ca;
+  return known.length === anchors.length && known.every((a, i) => isSameAnchor(a, anchors[i]));
+}
+
+function isSameAnchor(a: TrustAnchor, b: TrustAnchor | undefined): boolean {
+  if (b === undefined) return false;
+  if ('spki' in a) return 'spki' in b && equalBytes(a.spki, b.spki);
+  return 'spkiSha256' in b && a.spkiSha256 === b.spkiSha256;
+}
+
+/** A copy of the anchors that later writes to their bytes cannot change. */
+function copyAnchors(anchors: readonly TrustAnchor[]): readonly TrustAnchor[] {
+  return anchors.map((anchor) =>
+    'spki' in anchor ? { spki: copyBytes(anchor.spki) } : { spkiSha256: anchor.spkiSha256 },
+  );
+}
+
+async function verifyPckCa(
+  { intermediate: certificate, root }: Roles,
+  anchors: readonly TrustAnchor[],
+  crypto: EvidenceCrypto,
+): Promise<VerifiedPckCa> {
+  return {
+    certificate,
+    name: certificate.subject,
+    spki: certificate.spki,
+    root: await findAnchor(certificate, root, anchors, crypto),
+    anchors: copyAnchors(anchors),
+    key: await importSpki(certificate.spki, 'PCK CA key', crypto, 'pck.chain'),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { EnclaveReport } from './enclave-report.ts';
 import type { P256Key } from './evidence-crypto.ts';
 import { Lru } from './lru.ts';
-import type { VerifiedPckChain } from './pck-chain.ts';
+import type { VerifiedPckCa, VerifiedPckChain } from './pck-chain.ts';
 import type { QeIdentity } from './qe-identity.ts';
 import type { SignedDocument } from './signed-document.ts';
 import type { TcbInfo } from './tcb-info.ts';
@@ -28,6 +28,7 @@ export interface VerificationCacheLimits {
  */
 export class VerificationCache {
   readonly pckChains: Lru<VerifiedPckChain>;
+  readonly pckCas: Lru<VerifiedPckCa>;
   readonly crls: Lru<VerifiedCrl>;
   readonly tcbInfos: Lru<SignedDocument<TcbInfo>>;
   readonly qeIdentities: Lru<SignedDocument<QeIdentity>>;
@@ -35,6 +36,7 @@ export class VerificationCache {
 
   constructor({ entries = 256, attestationKeys = 1024 }: VerificationCacheLimits = {}) {
     this.pckChains = new Lru(entries);
+    this.pckCas = new Lru(entries);
     this.crls = new Lru(entries);
     this.tcbInfos = new Lru(entries);
     this.qeIdentities = new Lru(entries);
@@ -44,6 +46,7 @@ export class VerificationCache {
   /** Forgets everything. */
   clear(): void {
     this.pckChains.clear();
+    this.pckCas.clear();
     this.crls.clear();
     this.tcbInfos.clear();
     this.qeIdentities.clear();

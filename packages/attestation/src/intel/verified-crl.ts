@@ -7,6 +7,7 @@ import { Refusal } from './progress.ts';
 /** A CRL that its CA signed; its dates are not judged. */
 export interface VerifiedCrl extends Crl {
   readonly nextUpdate: Date;
+  readonly verifiedWith: Issuer;
 }
 
 /**
@@ -29,7 +30,7 @@ export async function verifyCrl(der: Bytes, issuer: Issuer, name: string): Promi
   ) {
     throw new Refusal('crl.signature', `${name}: signature`);
   }
-  return { ...crl, nextUpdate };
+  return { ...crl, nextUpdate, verifiedWith: issuer };
 }
 
 /** Refuses a certificate that the CRL lists; a CRL says nothing about other issuers' serials. */

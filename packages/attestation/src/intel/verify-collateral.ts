@@ -58,7 +58,8 @@ export async function verifyCollateral(
     collateral.pckCrl,
   ]);
   const chain = await pckChainOf(quote, pem, chainId, anchors, source);
-  const { leaf, intermediate, root } = chain;
+  const { leaf, intermediate } = chain;
+  const { root } = intermediate;
 
   progress.begin('root CA CRL is by the root');
   const rootCrl = await crlOf(collateral.rootCaCrl, rootCrlId, root, 'root CA CRL', source);
