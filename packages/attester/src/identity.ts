@@ -139,7 +139,7 @@ async function runtimeDataOf(
   return {
     cloister: 1,
     service,
-    manifests: [...manifests].sort(),
+    manifests: manifests.toSorted(),
     keys: [await publicKey('sig', sig), await publicKey('enc', enc)],
     ...(ohttp === undefined ? {} : { ohttp: encodeBase64url(ohttp) }),
     ...(models === undefined ? {} : { models }),

@@ -34,6 +34,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   'services/t/src/main.ts': 'another service',
 };
 write(root, { ...MEASURED, ...OTHERS, node: 'the program' });
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const measure = (folder: string) =>
   measureService({ root: folder, service: 's', node: join(folder, 'node') });
 const variant = async (file: string) => {
@@ -49,13 +50,11 @@ const variant = async (file: string) => {
 
 describe('measureService', () => {
   after(() => rmSync(root, { recursive: true }));
-  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
-
   it('is SHA-256 over the sorted lines of digests and paths', async () => {
     const lines = Object.entries({ ...MEASURED, node: 'the program' }).map(
       ([path, text]) => `${sha256(text)}  ${path}`,
     );
-    assert.equal(await measure(root), sha256(`${lines.sort().join('\n')}\n`));
+    assert.equal(await measure(root), sha256(`${lines.toSorted().join('\n')}\n`));
   });
 
   for (const file of ['node', ...Object.keys(MEASURED)].filter((f) => !f.endsWith('package.json')))

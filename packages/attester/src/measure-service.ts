@@ -37,7 +37,7 @@ export async function measureService(options: MeasureOptions): Promise<string> {
     );
     lines.push(`${await nodeDigest(node)}  node`);
     return createHash('sha256')
-      .update(`${lines.sort().join('\n')}\n`)
+      .update(`${lines.toSorted().join('\n')}\n`)
       .digest('hex');
   } catch (error) {
     throw new AttesterError('sources_unreadable', `measurement of ${service}`, { cause: error });

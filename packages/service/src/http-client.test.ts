@@ -5,6 +5,28 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createHttpClient } from './http-client.ts';
 
+const run = (program: string) =>
+  spawnSync(
+    process.execPath,
+    ['--conditions=@cloister/source', '--input-type=module', '--eval', program],
+    { encoding: 'utf8', timeout: 20_000 },
+  );
+const program = (call: string) => `
+  import { createServer } from 'node:http';
+  import { createHttpClient } from ${JSON.stringify(import.meta.resolve('./http-client.ts'))};
+  let loaded = 0;
+  for (const name of ['compile', 'instantiate', 'Module'])
+    WebAssembly[name] = new Proxy(WebAssembly[name], {
+      apply: (f, self, args) => (loaded++, f.apply(self, args)),
+      construct: (f, args) => (loaded++, new f(...args)),
+    });
+  const server = createServer((_, response) => response.end('here'));
+  server.listen(0, '127.0.0.1', async () => {
+    const url = 'http://127.0.0.1:' + server.address().port;
+    console.log(await (await ${call}).text(), loaded);
+    process.exit();
+  });`;
+
 describe('createHttpClient', () => {
   let server: Server;
   let base = '';
@@ -91,27 +113,6 @@ describe('createHttpClient', () => {
   });
 
   it('loads no WebAssembly, as global fetch does', () => {
-    const run = (program: string) =>
-      spawnSync(
-        process.execPath,
-        ['--conditions=@cloister/source', '--input-type=module', '--eval', program],
-        { encoding: 'utf8', timeout: 20_000 },
-      );
-    const program = (call: string) => `
-      import { createServer } from 'node:http';
-      import { createHttpClient } from ${JSON.stringify(import.meta.resolve('./http-client.ts'))};
-      let loaded = 0;
-      for (const name of ['compile', 'instantiate', 'Module'])
-        WebAssembly[name] = new Proxy(WebAssembly[name], {
-          apply: (f, self, args) => (loaded++, f.apply(self, args)),
-          construct: (f, args) => (loaded++, new f(...args)),
-        });
-      const server = createServer((_, response) => response.end('here'));
-      server.listen(0, '127.0.0.1', async () => {
-        const url = 'http://127.0.0.1:' + server.address().port;
-        console.log(await (await ${call}).text(), loaded);
-        process.exit();
-      });`;
     assert.equal(run(program('createHttpClient()(new Request(url))')).stdout, 'here 0\n');
     assert.match(run(program('fetch(url)')).stdout, /^here [1-9]/);
   });

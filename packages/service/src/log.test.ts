@@ -28,11 +28,13 @@ describe('createLog', () => {
   });
 
   it('does not type-check with a free string', () => {
-    // @ts-expect-error -- a string that nobody checked
-    const never = () => log('served', { kind: 'sgx', ms: 1, id: 'CANARY' });
-    // @ts-expect-error -- an event that declares one
-    const neither = () => log('noted', { name: 'CANARY' });
-    assert.ok(never !== undefined && neither !== undefined);
+    const free = lines.join('');
+    if (free === 'CANARY') {
+      // @ts-expect-error -- a string that nobody checked
+      log('served', { kind: 'sgx', ms: 1, id: free });
+      // @ts-expect-error -- an event that declares one
+      log('noted', { name: free });
+    }
   });
 });
 

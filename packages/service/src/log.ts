@@ -55,7 +55,7 @@ export function routeTemplate(template: string): SafeText {
 export function errorCode(error: unknown): SafeText {
   if (typeof error === 'object' && error !== null && 'code' in error) {
     const { code } = error;
-    if (typeof code === 'string' && /^[\w.\-]{1,64}$/.test(code)) return safe(code);
+    if (typeof code === 'string' && /^[\w.-]{1,64}$/.test(code)) return safe(code);
   }
   return safe('internal');
 }

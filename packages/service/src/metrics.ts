@@ -24,10 +24,6 @@ export interface Metrics {
 /** Metrics in memory. */
 export function createMetrics(): Metrics {
   const sections: (() => string[])[] = [];
-  const head = (name: string, help: string, type: string): string[] => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${type}`,
-  ];
   const render = (): string => sections.flatMap((section) => section()).join('\n') + '\n';
   const app = new Hono();
   app.get('/metrics', (c) =>
@@ -68,6 +64,10 @@ export function createMetrics(): Metrics {
       };
     },
   };
+}
+
+function head(name: string, help: string, type: string): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
 }
 
 interface Series {

@@ -78,7 +78,6 @@ export function createServiceApp(options: ServiceAppOptions): Hono {
     return c.json(state, state.ready ? 200 : 503);
   });
 
-  const noEvidence = (): Response => problem(503, 'no_evidence', 'this process has no attester');
   app.get(EVIDENCE, async () =>
     evidence === undefined ? noEvidence() : answer(await evidence.evidence()),
   );
@@ -111,6 +110,10 @@ export function createServiceApp(options: ServiceAppOptions): Hono {
 
 function answer(envelope: Parameters<typeof encodeEnvelope>[0]): Response {
   return Response.json(encodeEnvelope(envelope), { headers: { 'cache-control': 'no-store' } });
+}
+
+function noEvidence(): Response {
+  return problem(503, 'no_evidence', 'this process has no attester');
 }
 
 function tooLarge(): Response {

@@ -24,7 +24,7 @@ function acceptedStatuses({ services }: Manifest): readonly TcbStatus[] {
   const named = identities.flatMap((one) =>
     one.tee === 'sgx' || one.tee === 'tdx' ? (one.tcb ?? DEFAULT) : [],
   );
-  return [...new Set(named)].sort();
+  return [...new Set(named)].toSorted();
 }
 
 const DEFAULT: readonly TcbStatus[] = ['UpToDate', 'SWHardeningNeeded'];

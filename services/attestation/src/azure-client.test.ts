@@ -60,7 +60,7 @@ describe('the unmodified @azure/attestation client', { skip: sharedMissing }, ()
     assert.equal(body.issuer, serving.url);
     assert.equal(body.verifierType, 'sgx');
     assert.equal(body.isDebuggable, false);
-    assert.match(body.mrEnclave, /^b7792026/);
+    assert.ok(body.mrEnclave?.startsWith('b7792026'));
     assert.equal(body.policyHash.length, 32);
     assert.deepEqual(Object.keys(body.runTimeClaims ?? {}), ['jwk']);
     assert.equal(token.issuedAt?.getTime(), RECORDED.getTime());

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { pathSetting, serviceSettings, switchSetting } from '@cloister/service';
+import { pathSetting, serviceSettings, switchSetting, type DeepReadonly } from '@cloister/service';
 
 /** Settings of the attestation service: addresses and places of files only. */
 export const configSchema = v.strictObject({
@@ -9,3 +9,6 @@ export const configSchema = v.strictObject({
   /** Makes the signing key if there is none, prints the thumbprints of the keys, and ends. */
   prepare: v.optional(switchSetting(), false),
 });
+
+/** The settings, as read. */
+export type Config = DeepReadonly<v.InferOutput<typeof configSchema>>;

@@ -7,7 +7,7 @@ import {
   type Appraisal,
   type IntelCollateral,
 } from '@cloister/attestation';
-import { encodeBase64url, type Bytes } from '@cloister/bytes';
+import { decodeUtf8, encodeBase64url, type Bytes } from '@cloister/bytes';
 import { createLog } from '@cloister/service';
 import { shared } from '../../../tests/shared.ts';
 import { createApp, type AppDeps } from './app.ts';
@@ -26,6 +26,10 @@ export const random = (length: number): Bytes => crypto.getRandomValues(new Uint
 
 export function sharedBytes(path: string): Bytes {
   return new Uint8Array(readFileSync(shared(`vectors/${path}`)));
+}
+
+function sharedText(file: string): string {
+  return decodeUtf8(sharedBytes(`sgx/collateral/${file}`));
 }
 
 /** When the collateral of `newerCollateral` is good. */
@@ -55,12 +59,11 @@ function collateralOf(
   chain: string,
   files: Readonly<Record<'tcbInfo' | 'qeIdentity' | 'pckCrl' | 'rootCaCrl', string>>,
 ): IntelCollateral {
-  const text = (file: string) => readFileSync(shared(`vectors/sgx/collateral/${file}`), 'utf8');
   return {
-    tcbInfo: text(files.tcbInfo),
-    qeIdentity: text(files.qeIdentity),
-    tcbInfoChain: text(chain),
-    qeIdentityChain: text(chain),
+    tcbInfo: sharedText(files.tcbInfo),
+    qeIdentity: sharedText(files.qeIdentity),
+    tcbInfoChain: sharedText(chain),
+    qeIdentityChain: sharedText(chain),
     pckCrl: sharedBytes(`sgx/collateral/${files.pckCrl}`),
     rootCaCrl: sharedBytes(`sgx/collateral/${files.rootCaCrl}`),
   };

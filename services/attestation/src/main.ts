@@ -26,6 +26,7 @@ import {
   loadConfig,
   loadTrust,
   problem,
+  runMain,
   serve,
   untilSignal,
 } from '@cloister/service';
@@ -33,33 +34,36 @@ import { appraisalPolicyOf } from './appraisal-policy.ts';
 import { createApp } from './app.ts';
 import { createCollateralStore } from './collateral/collateral-store.ts';
 import { loadCollateral } from './collateral/load-collateral.ts';
-import { configSchema } from './config.ts';
+import { configSchema, type Config } from './config.ts';
 import type { Events } from './events.ts';
 import { createDefaultPolicy } from './policy/default-policy.ts';
 import { rootsOf } from './roots.ts';
 import { openSigningKey } from './signing/kept-key.ts';
-import { certify } from './signing/signing-key.ts';
+import { certify, type SigningKey } from './signing/signing-key.ts';
 
-const config = await loadConfig(configSchema, {
-  env: process.env,
-  args: process.argv.slice(2),
-  readFile: (path) => readFile(path, 'utf8'),
-});
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const write = (line: string): void => void process.stdout.write(line);
 const now = (): Date => new Date();
 const log = createLog<Events>({ service: 'attestation', write, now });
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-const platform =
-  config.platform === undefined ? undefined : await openSimulatedPlatform(config.platform);
-const key = await openSigningKey(secretsOf(platform));
-if (config.prepare) {
-  write(`${JSON.stringify({ issuerKeys: [key.thumbprint] })}\n`);
-} else {
-  await run();
-}
+await runMain(process, async () => {
+  const config = await loadConfig(configSchema, {
+    env: process.env,
+    args: process.argv.slice(2),
+    readFile: (path) => readFile(path, 'utf8'),
+  });
+  const platform =
+    config.platform === undefined ? undefined : await openSimulatedPlatform(config.platform);
+  const key = await openSigningKey(secretsOf(platform, config.data));
+  if (config.prepare) write(`${JSON.stringify({ issuerKeys: [key.thumbprint] })}\n`);
+  else await run(config, platform, key);
+});
 
-async function run(): Promise<void> {
+async function run(
+  config: Config,
+  platform: SimulatedMachine | undefined,
+  key: SigningKey,
+): Promise<void> {
   const trust = await trustOf(config.manifest);
   const roots = rootsOf(trust?.manifest.evidence);
   const collateral = createCollateralStore([
@@ -104,10 +108,13 @@ async function run(): Promise<void> {
 }
 
 /** Secrets are sealed to the platform: with no platform, or no folder, the key lives for one run. */
-function secretsOf(machine: SimulatedMachine | undefined): Parameters<typeof openSigningKey>[0] {
-  if (machine === undefined || config.data === undefined) return undefined;
+function secretsOf(
+  machine: SimulatedMachine | undefined,
+  data: string | undefined,
+): Parameters<typeof openSigningKey>[0] {
+  if (machine === undefined || data === undefined) return undefined;
   return openSealedSecrets({
-    folder: join(config.data, 'secrets'),
+    folder: join(data, 'secrets'),
     platform: machine,
     mrsigner: SIMULATED_MRSIGNER,
     isvProdId: PRODUCT_IDS.attestation,

@@ -30,7 +30,9 @@ interface Shelved extends CollateralKey {
  * PCK CRL. Throws MalformedError where it does not say.
  */
 export function createCollateralStore(all: readonly IntelCollateral[]): CollateralStore {
-  const shelf = all.map(shelve).sort((a, b) => b.evaluation - a.evaluation || b.issued - a.issued);
+  const shelf = all
+    .map(shelve)
+    .toSorted((a, b) => b.evaluation - a.evaluation || b.issued - a.issued);
   return {
     size: shelf.length,
     find: ({ tee, fmspc, ca }, at) => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import fc from 'fast-check';
+import { assert as assertProperty, nat, property, uint8Array } from 'fast-check';
 import { encodeIntelEndorsements } from '@cloister/attestation';
 import { MalformedError } from '@cloister/bytes';
 import { sharedMissing } from '../../../../tests/shared.ts';
@@ -18,6 +18,13 @@ import { createCollateralStore } from './collateral-store.ts';
 import { loadCollateral } from './load-collateral.ts';
 import { platformOfQuote } from './quote-platform.ts';
 
+const attempt = (bytes: Uint8Array): void => {
+  try {
+    platformOfQuote(bytes);
+  } catch (error) {
+    assert.ok(error instanceof MalformedError, String(error));
+  }
+};
 const SKIP = { skip: sharedMissing };
 const KEY = { tee: 'sgx', fmspc: '00906ed50000', ca: 'processor' } as const;
 
@@ -80,21 +87,14 @@ describe('platformOfQuote', SKIP, () => {
 
   it('throws MalformedError, and nothing else, for whatever it is given', () => {
     const quote = sharedBytes('sgx/quotes/openenclave-sgx-quote-ad7302.bin');
-    const attempt = (bytes: Uint8Array) => {
-      try {
-        platformOfQuote(bytes);
-      } catch (error) {
-        assert.ok(error instanceof MalformedError, String(error));
-      }
-    };
     for (let length = 0; length < quote.length; length += 7) attempt(quote.subarray(0, length));
-    fc.assert(
-      fc.property(fc.nat(quote.length - 1), fc.nat(255), (at, byte) => {
+    assertProperty(
+      property(nat(quote.length - 1), nat(255), (at, byte) => {
         const changed = quote.slice();
         changed[at] = byte;
         attempt(changed);
       }),
     );
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 2000 }), attempt));
+    assertProperty(property(uint8Array({ maxLength: 2000 }), attempt));
   });
 });

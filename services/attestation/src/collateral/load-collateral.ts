@@ -13,7 +13,7 @@ export async function loadCollateral(path: string): Promise<IntelCollateral[]> {
     const names = (await stat(path)).isDirectory()
       ? (await readdir(path))
           .filter((name) => name.endsWith('.json'))
-          .sort()
+          .toSorted()
           .map((name) => join(path, name))
       : [path];
     return await Promise.all(
