@@ -192,9 +192,15 @@ export function encodeDerInteger(bytes: Uint8Array): Bytes {
     : encodeDer(DER.INTEGER, body);
 }
 
-/** An OBJECT IDENTIFIER from its dotted form. */
+/** An OBJECT IDENTIFIER from its dotted form; RangeError where it is none (X.660, 7.6). */
 export function encodeDerOid(dotted: string): Bytes {
-  const [first = 0, second = 0, ...arcs] = dotted.split('.').map(Number);
+  const [first = 3, second = 0, ...arcs] = dotted.split('.').map(Number);
+  const isOid =
+    /^\d+(\.\d+)+$/.test(dotted) &&
+    first <= 2 &&
+    (first === 2 || second < 40) &&
+    [second + 80, ...arcs].every(Number.isSafeInteger);
+  if (!isOid) throw new RangeError('not an object identifier');
   const body = [first * 40 + second, ...arcs].flatMap((arc) => {
     const groups = [arc % 128];
     for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128)) {

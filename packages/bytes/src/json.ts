@@ -22,7 +22,8 @@ export interface JsonLimits {
 
 /**
  * Strict JSON (RFC 8259, and I-JSON's rule of unique names, RFC 7493 section 2.3): duplicate
- * names, too deep nesting and text after the value are refused with a MalformedError.
+ * names, numbers that are too large for a double, too deep nesting and text after the value are
+ * refused with a MalformedError.
  */
 export function parseJson(text: string, name = 'JSON', limits: JsonLimits = {}): JsonValue {
   if (text.length > (limits.maxLength ?? 1 << 24)) throw new MalformedError('too_large', name);
@@ -30,8 +31,9 @@ export function parseJson(text: string, name = 'JSON', limits: JsonLimits = {}):
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- JSON.parse gives JSON
     return JSON.parse(text) as JsonValue;
-  } catch (error) {
-    throw new MalformedError('bad_value', name, { cause: error });
+  } catch {
+    // Not as the cause: the engine's message quotes the text.
+    throw new MalformedError('bad_value', name);
   }
 }
 
@@ -96,6 +98,10 @@ function scanJson(text: string, name: string, maxDepth: number): Map<string, [nu
     const start = at;
     while (at < text.length && !',]} \t\n\r'.includes(text.charAt(at))) at++;
     if (at === start) fail(at === text.length ? 'truncated' : 'bad_value');
+    // RFC 8259, section 6: a number beyond IEEE 754's would be read as infinity.
+    if ('-0123456789'.includes(text.charAt(start)) && !Number.isFinite(+text.slice(start, at))) {
+      fail('bad_value');
+    }
   };
   const object = (depth: number) => {
     const names = new Set<string>();
@@ -158,7 +164,7 @@ export function canonicalJson(value: JsonValue): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const members = Object.keys(value)
-    .sort()
+    .toSorted()
     .flatMap((name) => {
       const member = value[name];
       return member === undefined ? [] : [`${canonicalJson(name)}:${canonicalJson(member)}`];
