@@ -50,11 +50,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
           if ('closeAllConnections' in server) server.closeAllConnections();
         };
         const timer = setTimeout(closeAll, graceMs);
+        // Connections that are kept open go one by one, as their answers end.
+        const sweep = setInterval(() => {
+          if ('closeIdleConnections' in server) server.closeIdleConnections();
+        }, 20);
         server.close(() => {
           clearTimeout(timer);
+          clearInterval(sweep);
           resolve();
         });
-        if ('closeIdleConnections' in server) server.closeIdleConnections();
       }),
   };
 }

@@ -1,6 +1,6 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { routePath } from 'hono/route';
+import { matchedRoutes } from 'hono/route';
 import { getPath } from 'hono/utils/url';
 import { encodeEnvelope, type EvidenceSource } from '@cloister/attestation';
 import {
@@ -68,7 +68,7 @@ export function createServiceApp(options: ServiceAppOptions): Hono {
       const started = performance.now();
       await next();
       const ms = Math.round((performance.now() - started) * 10) / 10;
-      observe({ method: c.req.method, route: routePath(c, -1), status: c.res.status, ms });
+      observe({ method: c.req.method, route: routeOf(c), status: c.res.status, ms });
     });
   app.use(cors(options.cors.origins));
 
@@ -101,11 +101,17 @@ export function createServiceApp(options: ServiceAppOptions): Hono {
   app.notFound(() => problem(404, 'not_found'));
   app.onError((error, c) => {
     if (error instanceof MalformedError) return problem(400, error.code, error.where);
-    report?.(error, routePath(c, -1));
+    report?.(error, routeOf(c));
     if (error instanceof UnavailableError) return problem(503, error.code, error.where);
     return problem(500, 'internal');
   });
   return app;
+}
+
+/** The template of the route that answers: the last that is no middleware's wildcard. */
+function routeOf(c: Context): string {
+  const paths = matchedRoutes(c).map(({ path }) => path);
+  return paths.findLast((path) => !path.endsWith('*')) ?? paths.at(-1) ?? '/*';
 }
 
 function answer(envelope: Parameters<typeof encodeEnvelope>[0]): Response {

@@ -86,13 +86,14 @@ async function writeManifest(): Promise<string> {
   return id;
 }
 
+const prepare = (): string[] => {
+  const { stdout } = spawnSync(process.execPath, [...NODE, ...flags, '--prepare'], { env });
+  return (JSON.parse(stdout.toString()) as { issuerKeys: string[] }).issuerKeys;
+};
+
 describe('the process', async () => {
   after(() => rmSync(folder, { recursive: true }));
   const id = await writeManifest();
-  const prepare = () => {
-    const { stdout } = spawnSync(process.execPath, [...NODE, ...flags, '--prepare'], { env });
-    return (JSON.parse(stdout.toString()) as { issuerKeys: string[] }).issuerKeys;
-  };
 
   it('starts, proves what it is, signs what others pinned before, stops, and does so again', async () => {
     const [pinned] = prepare();
