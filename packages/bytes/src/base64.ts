@@ -9,18 +9,23 @@ const valuesOf = (alphabet: string) => {
   for (let i = 0; i < 64; i++) values[alphabet.charCodeAt(i)] = i;
   return values;
 };
+const codesOf = (alphabet: string) => new TextEncoder().encode(alphabet);
+const STANDARD_CODES = codesOf(STANDARD);
+const URL_SAFE_CODES = codesOf(URL_SAFE);
+const ascii = new TextDecoder();
+
 const STANDARD_VALUES = valuesOf(STANDARD);
 const URL_SAFE_VALUES = valuesOf(URL_SAFE);
 
 /** Base64 with padding (RFC 4648, section 4). */
 export function encodeBase64(bytes: Uint8Array): string {
-  const text = encode(bytes, STANDARD);
+  const text = encode(bytes, STANDARD_CODES);
   return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
 }
 
 /** Base64url without padding (RFC 4648, section 5; RFC 7515, section 2). */
 export function encodeBase64url(bytes: Uint8Array): string {
-  return encode(bytes, URL_SAFE);
+  return encode(bytes, URL_SAFE_CODES);
 }
 
 /** Bytes of padded base64. Strict: no white space, no bits left over, padding required. */
@@ -35,17 +40,15 @@ export function decodeBase64url(text: string, name = 'base64url'): Bytes {
   return decode(text, URL_SAFE_VALUES, name);
 }
 
-function encode(bytes: Uint8Array, alphabet: string): string {
-  const parts: string[] = [];
+function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
+  const out = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
+  let at = 0;
   for (let i = 0; i < bytes.length; i += 3) {
-    const [a = 0, b, c] = [bytes[i], bytes[i + 1], bytes[i + 2]];
-    const word = (a << 16) | ((b ?? 0) << 8) | (c ?? 0);
-    let group = (alphabet[word >> 18] ?? '') + (alphabet[(word >> 12) & 63] ?? '');
-    if (b !== undefined) group += alphabet[(word >> 6) & 63] ?? '';
-    if (c !== undefined) group += alphabet[word & 63] ?? '';
-    parts.push(group);
+    const word = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    // Writes beyond the end, those of the last group, are dropped.
+    for (let shift = 18; shift >= 0; shift -= 6) out[at++] = alphabet[(word >> shift) & 63] ?? 0;
   }
-  return parts.join('');
+  return ascii.decode(out);
 }
 
 function decode(text: string, values: Int8Array, name: string): Bytes {

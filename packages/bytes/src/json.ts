@@ -56,6 +56,15 @@ export function sliceJsonMember(text: string, member: string, name = 'JSON'): st
   return text.slice(span[0], span[1]);
 }
 
+/** Space, tab, line feed, carriage return (RFC 8259, section 2). */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+function endsScalar(code: number): boolean {
+  return code === 0x2c || code === 0x5d || code === 0x7d || isSpace(code);
+}
+
 /** Finds the spans of a top-level object's members; refuses duplicates at every level. */
 function scanJson(text: string, name: string, maxDepth: number): Map<string, [number, number]> {
   const members = new Map<string, [number, number]>();
@@ -64,7 +73,7 @@ function scanJson(text: string, name: string, maxDepth: number): Map<string, [nu
     throw new MalformedError(code, `${name} at character ${at}`);
   };
   const space = () => {
-    while (at < text.length && ' \t\n\r'.includes(text.charAt(at))) at++;
+    while (isSpace(text.charCodeAt(at))) at++;
   };
   const string = (): string => {
     const start = at++;
@@ -96,7 +105,7 @@ function scanJson(text: string, name: string, maxDepth: number): Map<string, [nu
   };
   const scalar = () => {
     const start = at;
-    while (at < text.length && !',]} \t\n\r'.includes(text.charAt(at))) at++;
+    while (at < text.length && !endsScalar(text.charCodeAt(at))) at++;
     if (at === start) fail(at === text.length ? 'truncated' : 'bad_value');
     // RFC 8259, section 6: a number beyond IEEE 754's would be read as infinity.
     if ('-0123456789'.includes(text.charAt(start)) && !Number.isFinite(+text.slice(start, at))) {
