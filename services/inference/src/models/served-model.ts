@@ -1,0 +1,59 @@
+import type { ModelIdentity } from '@cloister/attestation';
+import type { ModelRefusal, ModelStore, StoredModel } from './model-store.ts';
+import type { ModelMetadata, TensorMetadata } from './worker-messages.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/** A model of the manifest: served, or not and why. */
+export type ServedModel =
+  | {
+      readonly name: string;
+      readonly version: string;
+      readonly stored: StoredModel;
+      /** Its number in the worker pool. */
+      readonly id: number;
+      readonly metadata: ModelMetadata;
+    }
+  | { readonly name: string; readonly version: string; readonly refusal: ModelRefusal };
+
+/** All models of the manifest, by what came of loading them. */
+export function servedModels(store: ModelStore, pool: WorkerPool): readonly ServedModel[] {
+  const loaded = store.models.map((stored, id): ServedModel => {
+    const { name, version } = stored;
+    const metadata = pool.metadata.get(id);
+    return metadata !== undefined && fitsContract(metadata, stored)
+      ? { name, version, stored, id, metadata }
+      : { name, version, refusal: 'model_invalid' };
+  });
+  const refused = store.refused.map(({ name, version, code }): ServedModel => {
+    return { name, version, refusal: code };
+  });
+  return [...loaded, ...refused];
+}
+
+/** What the runtime data list (design 2.2): the loaded models and no others. */
+export function modelIdentities(models: readonly ServedModel[]): readonly ModelIdentity[] {
+  return models.flatMap((model) =>
+    'stored' in model
+      ? [{ name: model.name, version: model.version, digest: model.stored.digest }]
+      : [],
+  );
+}
+
+/** Whether the model has the one input and all the outputs of its contract. */
+function fitsContract(metadata: ModelMetadata, { contract }: StoredModel): boolean {
+  const [input, ...more] = metadata.inputs;
+  if (input === undefined || more.length > 0 || input.name !== contract.input.name) return false;
+  if (!fits(input, contract.input.shape)) return false;
+  return Object.entries(contract.outputs).every(([name, { shape }]) => {
+    const output = metadata.outputs.find((one) => one.name === name);
+    return output !== undefined && fits(output, shape);
+  });
+}
+
+function fits(tensor: TensorMetadata, shape: readonly number[]): boolean {
+  return (
+    tensor.type === 'float32' &&
+    tensor.shape.length === shape.length &&
+    tensor.shape.every((size, i) => size === -1 || size === shape[i])
+  );
+}
