@@ -1,10 +1,11 @@
-import { findingsOf, isMigratable } from '../appraisal/findings.ts';
+import { appraise } from '../appraisal/appraise.ts';
 import { CheckList } from '../check-list.ts';
 import type { EvidenceClaims } from '../claims.ts';
 import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
 import type { Appraisal, Check } from '../verification.ts';
 import { checkIdentity, type AzureCvmClaims, type IdentityClaims } from './identity-checks.ts';
-import type { Identity, Manifest } from './manifest.ts';
+import { ACCEPTABLE_TCB } from './parse-identity.ts';
+import type { Manifest } from './manifest.ts';
 
 /**
  * Whether the manifest admits evidence with these verified claims as this service: the evidence
@@ -17,9 +18,17 @@ export function admit(
   claims: EvidenceClaims | AzureCvmClaims,
 ): Appraisal {
   const list = new CheckList();
-  checkEvidenceRules(list, manifest, claims);
-  checkHardware(list, manifest, claims);
-  return appraisalOf(list, checkService(list, manifest, service, claims), claims);
+  const { platforms } = manifest.evidence;
+  const findings =
+    claims.tee === 'azure-cvm'
+      ? checkSort(list, manifest, claims)
+      : appraiseHardware(list, manifest, claims);
+  if (platforms === 'any') list.skip('hardware: platform', 'any machine of this make');
+  else {
+    const named = platforms.includes(platformOf(claims));
+    list.expect('hardware: platform', named, 'policy.platform');
+  }
+  return appraisalOf(list, checkService(list, manifest, service, claims), findings);
 }
 
 /**
@@ -32,63 +41,45 @@ export function admitToken(
   claims: TokenEvidenceClaims,
 ): Appraisal {
   const list = new CheckList();
-  checkEvidenceRules(list, manifest, claims);
+  const findings = checkSort(list, manifest, claims);
   const { platforms } = manifest.evidence;
   list.expect('hardware: platform', platforms === 'any', 'policy.platform', 'not in a token');
   if (claims.tee === 'snp')
     list.expect('hardware: not migratable', !claims.migrationAllowed, 'policy.migratable');
-  return appraisalOf(list, checkService(list, manifest, service, claims), claims);
+  return appraisalOf(list, checkService(list, manifest, service, claims), findings);
+}
+
+/** What the default policy refuses is refused; which TCB status counts, each identity says. */
+function appraiseHardware(
+  list: CheckList,
+  { evidence }: Manifest,
+  claims: EvidenceClaims,
+): readonly string[] {
+  const { minTcbEvaluationDataNumber: minEvaluationDataNumber } = evidence;
+  const { checks, findings } = appraise(claims, {
+    roots: evidence.roots === 'hardware' ? 'hardware' : 'simulated',
+    tcb: {
+      accepted: ACCEPTABLE_TCB,
+      ...(minEvaluationDataNumber === undefined ? {} : { minEvaluationDataNumber }),
+    },
+  });
+  const made = checks.filter(
+    ({ check, outcome }) => outcome !== 'skipped' && check !== 'TCB status',
+  );
+  list.include(made, 'hardware: ');
+  return findings;
 }
 
 /** Design 2.1, rule 9: a verifier holds one sort of evidence, never both. */
-function checkEvidenceRules(
+function checkSort(
   list: CheckList,
   { evidence }: Manifest,
   claims: { readonly simulated: boolean; readonly debug: boolean },
-): void {
-  const simulated = evidence.roots !== 'hardware';
-  const code = claims.simulated ? 'policy.simulated' : 'roots_mismatch';
-  list.expect('hardware: sort of evidence', claims.simulated === simulated, code);
+): readonly string[] {
+  const agreed = claims.simulated === (evidence.roots !== 'hardware');
+  list.expect('hardware: sort of evidence', agreed, 'policy.simulated');
   list.expect('hardware: not debuggable', !claims.debug, 'policy.debug');
-}
-
-function checkHardware(
-  list: CheckList,
-  { evidence }: Manifest,
-  claims: EvidenceClaims | AzureCvmClaims,
-): void {
-  const number = evidence.minTcbEvaluationDataNumber;
-  if (claims.tee === 'sgx' || claims.tee === 'tdx') {
-    list.expect(
-      'hardware: collateral in date',
-      !claims.collateralExpired,
-      'policy.collateral_expired',
-    );
-    if (number === undefined) list.skip('hardware: TCB evaluation number', 'any');
-    else {
-      const reached = claims.tcbEvaluationDataNumber >= number;
-      list.expect('hardware: TCB evaluation number', reached, 'policy.evaluation_number');
-    }
-  }
-  if (claims.tee === 'snp')
-    list.expect('hardware: not migratable', !claims.migrateMA, 'policy.migratable');
-  if (claims.tee === 'sgx') {
-    const initialised = Number.parseInt(claims.attributes.slice(0, 2), 16) % 2 === 1;
-    list.expect('hardware: enclave initialised', initialised, 'policy.attributes');
-  }
-  if (claims.tee === 'tdx') {
-    list.expect('hardware: SEPT_VE_DISABLE', claims.septVeDisable, 'policy.sept_ve');
-    list.expect(
-      'hardware: not migratable',
-      !isMigratable(claims.tdAttributes),
-      'policy.migratable',
-    );
-    const alone = /^0*$/u.test(claims.mrservicetd ?? '');
-    list.expect('hardware: no service TD', alone, 'policy.mrservicetd');
-  }
-  const { platforms } = evidence;
-  if (platforms === 'any') list.skip('hardware: platform', 'any machine of this make');
-  else list.expect('hardware: platform', platforms.includes(platformOf(claims)), 'policy.platform');
+  return [...(claims.debug ? ['debug'] : []), ...(claims.simulated ? ['simulated'] : [])];
 }
 
 function platformOf(claims: EvidenceClaims | AzureCvmClaims): string {
@@ -103,7 +94,10 @@ function platformOf(claims: EvidenceClaims | AzureCvmClaims): string {
   }
 }
 
-/** Lists the predicates of every identity; gives the code of a refusal. */
+/**
+ * Lists the predicates of every identity. Gives the code of a refusal: of what holds for all
+ * identities and was listed before, else of the identity that comes nearest.
+ */
 function checkService(
   list: CheckList,
   manifest: Manifest,
@@ -114,7 +108,8 @@ function checkService(
     ? manifest.services[service]
     : undefined;
   list.expect('code: service named in the manifest', agreement !== undefined, 'service_unknown');
-  const verdicts = (agreement?.identity.anyOf ?? []).map((identity: Identity) => {
+  const common = list.code;
+  const verdicts = (agreement?.identity.anyOf ?? []).map((identity) => {
     const verdict = new CheckList();
     checkIdentity(verdict, identity, claims);
     return verdict;
@@ -133,10 +128,10 @@ function checkService(
       }),
     );
   }
-  // The identity of the same kind that fails last comes nearest: its code says most.
-  return met >= 0 ? undefined : nearest(verdicts)?.code;
+  return common ?? (met >= 0 ? undefined : (nearest(verdicts)?.code ?? 'service_unknown'));
 }
 
+/** The identity in which most predicates are met: what it lacks says most. */
 function nearest(verdicts: readonly CheckList[]): CheckList | undefined {
   const passed = ({ checks }: CheckList) =>
     checks.filter(({ outcome }) => outcome === 'passed').length;
@@ -145,23 +140,11 @@ function nearest(verdicts: readonly CheckList[]): CheckList | undefined {
 
 function appraisalOf(
   list: CheckList,
-  identityCode: string | undefined,
-  claims: EvidenceClaims | AzureCvmClaims | TokenEvidenceClaims,
+  code: string | undefined,
+  findings: readonly string[],
 ): Appraisal {
-  const failed = list.checks.find(({ outcome }) => outcome === 'failed');
-  const findings = [...factsOf(claims), ...(claims.simulated ? ['simulated'] : [])];
-  if (failed === undefined) return { ok: true, checks: list.checks, findings };
-  // A refusal of the hardware comes before one of the code.
-  const hardware = list.checks.find(
-    ({ check, outcome }) => outcome === 'failed' && check.startsWith('hardware: '),
-  );
-  const code = hardware?.code ?? identityCode ?? failed.code ?? 'refused';
-  return { ok: false, code, checks: list.checks, findings };
-}
-
-/** The facts that a default policy refuses; a token has only that of debugging. */
-function factsOf(claims: EvidenceClaims | AzureCvmClaims | TokenEvidenceClaims): readonly string[] {
-  const isEvidence = !('type' in claims) && claims.tee !== 'azure-cvm';
-  if (isEvidence) return findingsOf(claims);
-  return claims.debug ? ['debug'] : [];
+  const { checks } = list;
+  return code === undefined
+    ? { ok: true, checks, findings }
+    : { ok: false, code, checks, findings };
 }

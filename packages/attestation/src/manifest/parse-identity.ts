@@ -9,7 +9,7 @@ import type {
 } from './manifest.ts';
 
 /** Statuses that an identity may accept: all but Revoked. */
-const ACCEPTABLE: readonly Exclude<TcbStatus, 'Revoked'>[] = [
+export const ACCEPTABLE_TCB: readonly Exclude<TcbStatus, 'Revoked'>[] = [
   'UpToDate',
   'SWHardeningNeeded',
   'ConfigurationNeeded',
@@ -106,7 +106,7 @@ function readTcb(
   return {
     ...(tcb === undefined
       ? {}
-      : { tcb: tcb.distinct((status) => status.oneOf(ACCEPTABLE), { min: 1 }) }),
+      : { tcb: tcb.distinct((status) => status.oneOf(ACCEPTABLE_TCB), { min: 1 }) }),
     ...(advisories === undefined
       ? {}
       : { advisories: advisories.distinct((id) => id.string(/^INTEL-[A-Z]{2,4}-\d{5}$/u)) }),

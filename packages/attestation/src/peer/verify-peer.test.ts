@@ -258,7 +258,7 @@ describe('verifyPeer refuses, by one check alone', () => {
     });
     await assertOnly(
       await change({ platform }),
-      'hardware: TCB evaluation number',
+      'hardware: TCB evaluation data number',
       'policy.evaluation_number',
     );
   });
