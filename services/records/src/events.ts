@@ -1,0 +1,33 @@
+import type { SafeText } from '@cloister/service';
+import type { RefusalCode } from './refused-error.ts';
+
+/** What the log of this service may say: numbers, codes and random ids, never what was asked. */
+export type RecordsEvents = {
+  readonly starting: { readonly simulated: boolean; readonly manifest: SafeText };
+  readonly log_opened: { readonly entries: number; readonly ms: number };
+  readonly ready: { readonly port: number };
+  readonly request: {
+    readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OTHER';
+    readonly route: SafeText;
+    readonly status: number;
+    readonly ms: number;
+  };
+  readonly refused: { readonly route: SafeText; readonly code: RefusalCode };
+  readonly fault: { readonly route: SafeText; readonly code: SafeText; readonly place: SafeText };
+  readonly store_tampered: { readonly code: SafeText; readonly position: number };
+  readonly anchor_failed: { readonly code: SafeText };
+  readonly token_failed: { readonly code: SafeText };
+  readonly job: {
+    readonly task: SafeText;
+    readonly phase: 'verify-provider' | 'prove-caller' | 'infer' | 'record';
+    readonly ok: boolean;
+    readonly ms: number;
+    readonly code?: SafeText;
+  };
+  readonly job_ended: {
+    readonly task: SafeText;
+    readonly status: SafeText;
+    readonly code?: SafeText;
+  };
+  readonly stopping: { readonly signal: 'SIGTERM' | 'SIGINT' };
+};

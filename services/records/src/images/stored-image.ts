@@ -1,0 +1,32 @@
+import type { JsonObject } from '@cloister/bytes';
+import { RefusedError } from '../refused-error.ts';
+import type { ImageVault, StoredBlob } from '../store/image-vault.ts';
+import type { Ledger } from '../store/ledger.ts';
+
+/** Under which type the log says which blob a study's image is; the id is the study's. */
+export const IMAGE_TYPE = 'Image';
+
+/** An image of a study, opened. */
+export interface OpenedImage {
+  readonly patient: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What the log keeps of an image. */
+export function imageContent(blob: StoredBlob): JsonObject {
+  return { ...blob };
+}
+
+/** The image of a study; RefusedError `not_found` for no such study, TamperedError for a changed one. */
+export async function openImage(
+  ledger: Ledger,
+  vault: ImageVault,
+  study: string,
+): Promise<OpenedImage> {
+  const patient = ledger.directory.find('ImagingStudy', study)?.patient;
+  const content = patient === undefined ? undefined : await ledger.read(IMAGE_TYPE, study);
+  if (patient === undefined || content === undefined) throw new RefusedError('not_found');
+  const { id, digest, bytes } = content;
+  const blob = { id: String(id), digest: String(digest), bytes: Number(bytes) };
+  return { patient, bytes: await vault.get(patient, blob) };
+}

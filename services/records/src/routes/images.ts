@@ -1,0 +1,129 @@
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { renderPreview, parseDicom } from '@cloister/clinical';
+import { accessAudit } from '../fhir/audit-event.ts';
+import { imagingStudy } from '../images/imaging-study.ts';
+import { patientMismatch } from '../images/patient-mismatch.ts';
+import { readImage, unusable } from '../images/read-image.ts';
+import { IMAGE_TYPE, imageContent, openImage } from '../images/stored-image.ts';
+import { newId } from '../new-id.ts';
+import { RefusedError } from '../refused-error.ts';
+import type { Directory, Known } from '../store/directory.ts';
+import type { ImageVault } from '../store/image-vault.ts';
+import {
+  auditContext,
+  auditEntry,
+  commitFor,
+  type Core,
+  type Env,
+  type RecordsContext,
+} from './context.ts';
+
+/** What the image routes work with. */
+export interface ImageDeps extends Core {
+  readonly vault: ImageVault;
+}
+
+/** The largest upload. */
+export const MAX_IMAGE: number = 32 << 20;
+/** Under which type the log keeps the heat map of an Observation; the id is the Observation's. */
+export const HEAT_MAP_TYPE = 'HeatMap';
+
+/** Upload, rendering and heat maps of images; DICOMweb comes with the viewer. */
+export function imageRoutes(deps: ImageDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  const onError = (): never => {
+    throw new RefusedError('too_large', 'at most 32 MiB');
+  };
+  app.post('/images', bodyLimit({ maxSize: MAX_IMAGE, onError }), (c) => upload(deps, c));
+  app.get('/images/:study/rendered', async (c) => {
+    const study = c.req.param('study');
+    const { patient, bytes } = await openImage(deps.ledger, deps.vault, study);
+    await recordRead(deps, c, `ImagingStudy/${study}`, patient);
+    try {
+      const png = await renderPreview(parseDicom(bytes));
+      return c.body(png, 200, { 'content-type': 'image/png', 'cache-control': 'no-store' });
+    } catch (error) {
+      throw unusable(error);
+    }
+  });
+  app.get('/images/:study/heatmap', async (c) => {
+    const { ledger } = deps;
+    const observation = c.req.query('observation') ?? '';
+    const known = ledger.directory.find(HEAT_MAP_TYPE, observation);
+    const content = known && (await ledger.read(HEAT_MAP_TYPE, observation));
+    if (known?.patient === undefined || content?.['study'] !== c.req.param('study'))
+      throw new RefusedError('not_found');
+    await recordRead(deps, c, `Observation/${observation}`, known.patient);
+    const { width, height, values } = content;
+    return c.json({ width, height, values }, 200, { 'cache-control': 'no-store' });
+  });
+  return app;
+}
+
+async function upload(deps: ImageDeps, c: RecordsContext): Promise<Response> {
+  const { ledger, vault, random } = deps;
+  const patient = c.req.query('patient')?.replace(/^Patient\//, '') ?? '';
+  const record = await ledger.read('Patient', patient);
+  if (record === undefined) throw new RefusedError('not_found', 'no such patient');
+  const mediaType = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
+  const body = new Uint8Array(await c.req.arrayBuffer());
+  const { file, bytes } = await readImage(body, mediaType, { random, at: deps.now() });
+  const mismatch = patientMismatch(file, record);
+  const stored = { instance: file.sopInstanceUid, ...(mismatch.length > 0 ? { mismatch } : {}) };
+
+  const before = studyOf(ledger.directory, patient, file.studyInstanceUid);
+  if (before !== undefined && (await holdsInstance(deps, before, file.sopInstanceUid))) {
+    await recordRead(deps, c, `ImagingStudy/${before.id}`, patient);
+    return c.json({ imagingStudy: `ImagingStudy/${before.id}`, ...stored, duplicate: true }, 201);
+  }
+
+  const id = newId(random);
+  const blob = await vault.put(patient, bytes);
+  const study = imagingStudy(file, { id, patient, at: deps.now() });
+  const audit = accessAudit(auditContext(deps, c), {
+    interaction: 'create',
+    resource: `ImagingStudy/${id}/_history/1`,
+    patient: `Patient/${patient}`,
+  });
+  try {
+    await commitFor(deps, c, [
+      { type: 'ImagingStudy', id, patient, content: study, follows: 0 },
+      { type: IMAGE_TYPE, id, patient, content: imageContent(blob), follows: 0 },
+      auditEntry(random, audit, patient),
+    ]);
+  } catch (error) {
+    await vault.remove(blob.id);
+    throw error;
+  }
+  return c.json({ imagingStudy: `ImagingStudy/${id}`, ...stored }, 201);
+}
+
+/** The study of that UID in the patient's record. */
+function studyOf(directory: Directory, patient: string, uid: string): Known | undefined {
+  for (const known of directory.all('ImagingStudy')) {
+    if (known.patient !== patient) continue;
+    for (const key of known.search.get('identifier') ?? [])
+      if (key.kind === 'token' && key.code === `urn:oid:${uid}`) return known;
+  }
+  return undefined;
+}
+
+async function holdsInstance({ ledger }: ImageDeps, { id }: Known, uid: string): Promise<boolean> {
+  const study = await ledger.read('ImagingStudy', id);
+  return JSON.stringify(study?.['series'] ?? []).includes(JSON.stringify(uid));
+}
+
+async function recordRead(
+  deps: Core,
+  c: RecordsContext,
+  resource: string,
+  patient: string,
+): Promise<void> {
+  const event = accessAudit(auditContext(deps, c), {
+    interaction: 'read',
+    resource,
+    patient: `Patient/${patient}`,
+  });
+  await commitFor(deps, c, [auditEntry(deps.random, event, patient)]);
+}

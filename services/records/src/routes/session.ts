@@ -1,0 +1,67 @@
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { decodeUtf8, parseJsonObject } from '@cloister/bytes';
+import { loginAudit } from '../fhir/audit-event.ts';
+import { RefusedError } from '../refused-error.ts';
+import { type Account, checkPassword } from '../sign-in/accounts.ts';
+import type { Sessions } from '../sign-in/sessions.ts';
+import { Throttle } from '../sign-in/throttle.ts';
+import { auditContext, auditEntry, commitFor, type Core, type Env } from './context.ts';
+
+/** What signing in works with. */
+export interface SessionDeps extends Core {
+  readonly sessions: Sessions;
+  readonly accounts: readonly Account[];
+  /** `Practitioner/<id>` by user name. */
+  readonly practitioners: ReadonlyMap<string, string>;
+}
+
+/** `POST /session` signs in; every try is recorded. */
+export function signInRoutes(deps: SessionDeps): Hono<Env> {
+  const { sessions, accounts, practitioners, random } = deps;
+  const throttle = new Throttle(deps.now);
+  const app = new Hono<Env>();
+  const tooLarge = (): never => {
+    throw new RefusedError('too_large');
+  };
+
+  app.post('/session', bodyLimit({ maxSize: 4096, onError: tooLarge }), async (c) => {
+    const text = decodeUtf8(new Uint8Array(await c.req.arrayBuffer()), 'sign-in');
+    const { user, password } = parseJsonObject(text, 'sign-in');
+    if (typeof user !== 'string' || typeof password !== 'string')
+      throw new RefusedError('bad_request', 'user and password are needed');
+    throttle.check(user);
+    const account = await checkPassword(accounts, user, password);
+    const practitioner = account === undefined ? undefined : practitioners.get(account.user);
+    const audit = {
+      device: deps.device,
+      at: deps.now(),
+      requestId: c.get('requestId'),
+      ...(practitioner === undefined ? {} : { user: practitioner }),
+    };
+    const failed = account === undefined || practitioner === undefined;
+    await commitFor(deps, c, [auditEntry(random, loginAudit(audit, 'login', failed ? '8' : '0'))]);
+    if (failed) {
+      throttle.failed(user);
+      throw new RefusedError('wrong_password', 'user or password is wrong');
+    }
+    throttle.succeeded(user);
+    const { token, session } = await sessions.begin(account, practitioner);
+    const { name, role } = account;
+    const expires = session.expires.toISOString();
+    return c.json({ token, user: { name, role, practitioner }, expires });
+  });
+  return app;
+}
+
+/** `DELETE /session` signs out. */
+export function signOutRoutes(deps: SessionDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  app.delete('/session', async (c) => {
+    const event = loginAudit(auditContext(deps, c), 'logout', '0');
+    await commitFor(deps, c, [auditEntry(deps.random, event)]);
+    await deps.sessions.end(c.req.header('authorization'));
+    return c.body(null, 204);
+  });
+  return app;
+}

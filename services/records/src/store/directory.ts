@@ -1,0 +1,119 @@
+import type { Bytes, JsonObject } from '@cloister/bytes';
+import type { EntryHeader } from '@cloister/sealing';
+import { type SearchKeys, searchKeysOf } from './search-keys.ts';
+
+/** What is known of a resource without opening it. */
+export interface Known {
+  readonly type: string;
+  readonly id: string;
+  /** Positions in the log of version 1, 2, … */
+  readonly positions: readonly number[];
+  /** Milliseconds since 1970. */
+  readonly lastUpdated: number;
+  /** Name of the key that seals it. */
+  readonly key: string;
+  /** Whose record it belongs to. */
+  readonly patient?: string;
+  readonly search: SearchKeys;
+}
+
+/** One notification: ids and codes, never content (spec clinical.md 7). */
+export interface RecordEvent {
+  /** The cursor behind which it stands. */
+  readonly cursor: number;
+  readonly data: JsonObject;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Type and id under which notifications stand in the log; their version is the cursor. */
+export const EVENT = { type: 'Event', id: 'event' } as const;
+/** Entries of the service itself: never read through the FHIR interface. */
+export const INTERNAL_TYPES: ReadonlySet<string> = new Set([EVENT.type, 'Image', 'HeatMap']);
+const EVENTS_KEPT = 1000;
+
+/**
+ * What `records` keeps in the enclave's memory (design 4): where each version of each resource
+ * stands in the log, the hash of every entry, and the keys to find resources by. It is built from
+ * the log at start and grows with every commit; the database is never asked to search.
+ */
+export class Directory {
+  readonly #types = new Map<string, Map<string, Known>>();
+  readonly #patientKeys = new Map<string, string>();
+  readonly #patientOfKey = new Map<string, string>();
+  #hashes: Bytes = new Uint8Array(32 * 1024);
+  #events: RecordEvent[] = [];
+  #cursor = 0;
+
+  /** The current state of a resource, or undefined where there is none of that id. */
+  find(type: string, id: string): Known | undefined {
+    return this.#types.get(type)?.get(id);
+  }
+
+  /** All resources of a type, in order of creation. */
+  all(type: string): Iterable<Known> {
+    return this.#types.get(type)?.values() ?? [];
+  }
+
+  /** Name of the key under which a patient's record is sealed. */
+  patientKey(patient: string): string | undefined {
+    return this.#patientKeys.get(patient);
+  }
+
+  /** The chain's hash at a position; position 0 is the empty log. */
+  hashAt(position: number): Bytes | undefined {
+    const at = 32 * position;
+    return at + 32 <= this.#hashes.length ? this.#hashes.slice(at, at + 32) : undefined;
+  }
+
+  /** The newest cursor. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** The notifications behind a cursor; undefined where older ones are no longer kept. */
+  eventsAfter(cursor: number): readonly RecordEvent[] | undefined {
+    const oldest = this.#events[0]?.cursor ?? this.#cursor + 1;
+    if (cursor + 1 < oldest && cursor < this.#cursor && cursor !== 0) return undefined;
+    return this.#events.filter((event) => event.cursor > cursor);
+  }
+
+  noteHash(position: number, hash: Bytes): void {
+    const at = 32 * position;
+    if (at + 32 > this.#hashes.length) {
+      const larger = new Uint8Array(2 * this.#hashes.length);
+      larger.set(this.#hashes);
+      this.#hashes = larger;
+    }
+    this.#hashes.set(hash, at);
+  }
+
+  /** Takes in one entry of the log, after it was written or while the log is replayed. */
+  apply(header: EntryHeader, content: JsonObject, position: number, at: number): void {
+    const { type, id, version, key } = header;
+    if (type === EVENT.type) {
+      this.#cursor = version;
+      this.#events.push({ cursor: version, data: content, at });
+      if (this.#events.length > EVENTS_KEPT) this.#events = this.#events.slice(-EVENTS_KEPT);
+      return;
+    }
+    if (type === 'Patient') {
+      this.#patientKeys.set(id, key);
+      this.#patientOfKey.set(key, id);
+    }
+    const patient = this.#patientOfKey.get(key);
+    const before = this.find(type, id);
+    const known: Known = {
+      type,
+      id,
+      positions: [...(before?.positions ?? []), position],
+      lastUpdated: at,
+      key,
+      ...(patient === undefined ? {} : { patient }),
+      search: searchKeysOf(content),
+    };
+    let ofType = this.#types.get(type);
+    if (ofType === undefined) this.#types.set(type, (ofType = new Map<string, Known>()));
+    ofType.set(id, known);
+  }
+}

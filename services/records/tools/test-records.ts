@@ -1,0 +1,166 @@
+/**
+ * A records service without its process: what the tests of routes and jobs drive. Not part of the
+ * service.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes, scryptSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { crc32, deflateSync } from 'node:zlib';
+import { type Bytes, encodeBase64url, isJsonObject, type JsonObject } from '@cloister/bytes';
+import { importSealingKey } from '@cloister/sealing';
+import { createLog } from '@cloister/service';
+import { createApp, type AppDeps } from '../src/app.ts';
+import type { RecordsEvents } from '../src/events.ts';
+import { ensureOwnResources } from '../src/own-resources.ts';
+import type { Account } from '../src/sign-in/accounts.ts';
+import { Sessions } from '../src/sign-in/sessions.ts';
+import { openBlobFolder } from '../src/store/blob-folder.ts';
+import { createImageVault } from '../src/store/image-vault.ts';
+import { openLedger } from '../src/store/ledger.ts';
+import { openSqliteStore, type SqliteOptions } from '../src/store/sqlite-store.ts';
+
+export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
+const N = 1 << 14;
+export function account(user: string, role: Account['role']): Account {
+  const salt = random(16);
+  const hash = scryptSync(`${user}-password`, salt, 32, { N, r: 8, p: 1 });
+  const scrypt = { salt: encodeBase64url(salt), hash: encodeBase64url(hash), N };
+  return { user, role, name: `Test ${user}`, scrypt } as Account;
+}
+export const ACCOUNTS = [account('clerk', 'clerk'), account('radiologist', 'radiologist')];
+const root = mkdtempSync(join(tmpdir(), 'cloister-app-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+export interface Running {
+  readonly app: ReturnType<typeof createApp>;
+  readonly deps: AppDeps;
+  readonly folder: string;
+  readonly lines: string[];
+  readonly tasks: string[];
+  readonly close: () => Promise<void>;
+  at: Date;
+}
+
+export async function start(
+  folder = mkdtempSync(join(root, 'r-')),
+  options: SqliteOptions = {},
+): Promise<Running> {
+  const running = { at: new Date(), lines: [] as string[], tasks: [] as string[] };
+  const now = () => running.at;
+  const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(3));
+  const store = openSqliteStore(join(folder, 'records.db'), options);
+  const ledger = await openLedger({ store, tenant: 'lamna', tenantKey, random, now });
+  const own = await ensureOwnResources(ledger, ACCOUNTS, random);
+  const blobs = openBlobFolder(join(folder, 'blobs'));
+  const deps: AppDeps = {
+    ledger,
+    random,
+    now,
+    ...own,
+    sessions: new Sessions(random, now),
+    accounts: ACCOUNTS,
+    vault: createImageVault({ blobs, ledger, random }),
+    cursorKey: await importSealingKey('cursor', random(32)),
+    onTask: (id) => running.tasks.push(id),
+    version: '0.1.0',
+    log: createLog<RecordsEvents>({
+      service: 'records',
+      write: (line) => running.lines.push(line),
+      now,
+    }),
+  };
+  const close = () => ledger.close();
+  return Object.assign(running, { app: createApp(deps), deps, folder, close });
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: JsonObject;
+  readonly bytes: Bytes;
+}
+export type Client = (
+  method: string,
+  path: string,
+  options?: {
+    readonly body?: JsonObject | Uint8Array | string;
+    readonly headers?: Record<string, string>;
+    readonly encapsulation?: Bytes;
+  },
+) => Promise<Answer>;
+
+export function client({ app }: Running, token?: string): Client {
+  return async (method, path, { body, headers = {}, encapsulation } = {}) => {
+    const raw = typeof body === 'string' || body instanceof Uint8Array || body === undefined;
+    const response = await app.request(
+      `https://records${path}`,
+      {
+        method,
+        headers: {
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...(raw ? {} : { 'content-type': 'application/fhir+json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as BodyInit }),
+      },
+      encapsulation ? { encapsulation } : {},
+    );
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    let json: unknown = {};
+    if (bytes.length > 0 && /json/.test(response.headers.get('content-type') ?? ''))
+      json = JSON.parse(Buffer.from(bytes).toString());
+    return { status: response.status, headers: response.headers, bytes, json: json as JsonObject };
+  };
+}
+
+export async function signIn(running: Running, user = 'clerk'): Promise<Client> {
+  const { json, status } = await client(running)('POST', '/session', {
+    body: JSON.stringify({ user, password: `${user}-password` }),
+  });
+  assert.equal(status, 200);
+  return client(running, String(json['token']));
+}
+
+export const patient = (mrn: string, family = 'Zhang', given = 'Wei'): JsonObject => ({
+  resourceType: 'Patient',
+  identifier: [{ system: 'urn:cloister:mrn', value: mrn }],
+  name: [{ family, given: [given], text: `${given} ${family}` }],
+  gender: 'male',
+  birthDate: '1980-02-03',
+});
+export const idOf = ({ json }: Answer) => String(json['id']);
+export const entries = ({ json }: Answer) =>
+  (Array.isArray(json['entry']) ? json['entry'] : [])
+    .filter(isJsonObject)
+    .map((e) => e['resource'] as JsonObject);
+export const refusal = ({ json }: Answer): unknown => {
+  const [issue] = json['issue'] as { code: string; details: { coding: { code: string }[] } }[];
+  return issue?.details.coding[0]?.code;
+};
+
+/** A grey PNG whose pixels rise from black to white; every size another picture. */
+export function png(width: number, height: number): Bytes {
+  const rows = Buffer.concat(
+    Array.from({ length: height }, (_, y) =>
+      Buffer.from([0, ...Array.from({ length: width }, (_x, x) => (x * 255 + y * 20) / width)]),
+    ),
+  );
+  const chunk = (type: string, data: Uint8Array) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const out = Buffer.alloc(body.length + 8);
+    out.writeUInt32BE(data.length);
+    body.copy(out, 4);
+    out.writeUInt32BE(crc32(body), body.length + 4);
+    return out;
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header[8] = 8;
+  const magic = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const parts = [magic, chunk('IHDR', header), chunk('IDAT', deflateSync(rows))];
+  return new Uint8Array(Buffer.concat([...parts, chunk('IEND', new Uint8Array(0))]));
+}
