@@ -52,7 +52,7 @@ for (const group of groups) {
       '--test-reporter-destination=stdout',
       '--test-reporter=./tools/count-reporter.ts',
       `--test-reporter-destination=${countsFile}`,
-      ...files.sort(),
+      ...files.toSorted(),
     ],
     { stdio: 'inherit' },
   );

@@ -4,14 +4,18 @@ import { COMMANDS, HELP } from './commands.ts';
 const [name = 'help', ...args] = process.argv.slice(2);
 const load = COMMANDS.get(name);
 if (load === undefined) {
-  process.stderr.write(name === 'help' || name === '--help' ? HELP : `no command ${name}\n\n${HELP}`);
+  process.stderr.write(
+    name === 'help' || name === '--help' ? HELP : `no command ${name}\n\n${HELP}`,
+  );
   process.exitCode = name === 'help' || name === '--help' ? 0 : 64;
 } else {
   try {
-    const { run } = await load();
-    process.exitCode = await run(args);
+    const command = await load();
+    process.exitCode = await command.run(args);
   } catch (error) {
-    process.stderr.write(`cloister ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(
+      `cloister ${name}: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
     process.exitCode = 1;
   }
 }

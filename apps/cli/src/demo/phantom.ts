@@ -18,13 +18,18 @@ export function drawPhantom(): Uint8Array {
 /** Grey at a place of the unit square. */
 function shade(x: number, y: number): number {
   const body = 1 - smooth(ellipse(x, y, 0.5, 0.62, 0.46, 0.6));
-  const lung = 1 - smooth(Math.min(ellipse(x, y, 0.31, 0.48, 0.15, 0.33), ellipse(x, y, 0.69, 0.48, 0.15, 0.33)));
+  const lung =
+    1 -
+    smooth(Math.min(ellipse(x, y, 0.31, 0.48, 0.15, 0.33), ellipse(x, y, 0.69, 0.48, 0.15, 0.33)));
   const heart = 1 - smooth(ellipse(x, y, 0.55, 0.66, 0.13, 0.15));
   const spine = Math.exp(-(((x - 0.5) / 0.035) ** 2));
   const rib = 0.5 + 0.5 * Math.sin(2 * Math.PI * (y * 9 + 1.6 * (x - 0.5) ** 2));
   const tissue = 40 + 125 * body;
   const air = lung * (95 - 26 * rib);
-  return Math.max(0, Math.min(255, Math.round(tissue - air + 48 * heart * lung + 38 * spine * body)));
+  return Math.max(
+    0,
+    Math.min(255, Math.round(tissue - air + 48 * heart * lung + 38 * spine * body)),
+  );
 }
 
 /** Distance from an ellipse's rim in units of its radius; negative inside. */
@@ -50,7 +55,7 @@ const GLYPHS: Readonly<Record<string, readonly number[]>> = {
 };
 
 function write(data: Uint8Array, text: string, left: number, top: number, scale: number): void {
-  [...text].forEach((letter, index) => {
+  Array.from(text).forEach((letter, index) => {
     GLYPHS[letter]?.forEach((row, y) => {
       for (let x = 0; x < 5 * scale; x++) {
         if (((row >> (4 - Math.floor(x / scale))) & 1) === 0) continue;

@@ -23,6 +23,8 @@ export interface Places {
   readonly manifest: string;
   readonly portal: string;
   readonly portalPins: string;
+  /** The provider's store of sealed models. */
+  readonly models: string;
   readonly logs: string;
   data(service: ServiceName): string;
 }
@@ -36,6 +38,7 @@ export function placesIn(folder: string): Places {
     manifest: join(folder, 'manifest.json'),
     portal: join(folder, 'portal'),
     portalPins: join(folder, 'portal-pins.json'),
+    models: join(folder, 'models'),
     logs: join(folder, 'logs'),
     data: (service) => join(folder, service),
   };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UnavailableError } from '@cloister/service';
+import { CommandError } from '../command-error.ts';
 import { readIfThere } from './parties.ts';
 import { ROOT, type Places } from './places.ts';
 
@@ -29,7 +29,7 @@ function digestSources(pins: string): string {
   })
     .filter((entry) => entry.isFile() && !entry.name.endsWith('.test.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
+    .toSorted();
   const hash = createHash('sha256');
   for (const file of [...files, pins]) hash.update(file).update(readFileSync(file));
   return hash.digest('hex');
@@ -51,6 +51,6 @@ async function runVite(places: Places): Promise<void> {
     child.once('exit', resolve);
   });
   if (code !== 0) {
-    throw new UnavailableError(`the portal does not build:\n${Buffer.concat(output).toString('utf8')}`);
+    throw new CommandError(`the portal does not build:\n${Buffer.concat(output).toString('utf8')}`);
   }
 }

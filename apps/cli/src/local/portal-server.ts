@@ -42,9 +42,12 @@ export async function servePortal(options: PortalServerOptions): Promise<Server>
     }
     const file = files.get(path === '/' ? '/index.html' : path);
     if (file !== undefined) {
-      const cache = path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
+      const cache = path.startsWith('/assets/')
+        ? 'public, max-age=31536000, immutable'
+        : 'no-cache';
       send(response, extname(path) || '.html', file, cache);
-    } else if (page !== undefined && extname(path) === '') send(response, '.html', page, 'no-cache');
+    } else if (page !== undefined && extname(path) === '')
+      send(response, '.html', page, 'no-cache');
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {
@@ -61,7 +64,7 @@ export async function servePortal(options: PortalServerOptions): Promise<Server>
 export function hashPortalBuild(folder: string): string {
   const lines = [...loadFiles(folder)]
     .map(([path, bytes]) => `${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`)
-    .sort();
+    .toSorted();
   return createHash('sha256').update(lines.join('')).digest('hex');
 }
 

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { UnavailableError } from '@cloister/service';
+import { CommandError } from '../command-error.ts';
 
 /** A process that was started and is ready. */
 export interface Running {
@@ -53,7 +53,7 @@ export class Supervisor {
     });
     const url = await new Promise<string>((resolve, reject) => {
       const failed = (why: string) => {
-        reject(new UnavailableError(`${name} did not start: ${why}; see ${this.#logs}/${name}.log`));
+        reject(new CommandError(`${name} did not start: ${why}; see ${this.#logs}/${name}.log`));
       };
       const timer = setTimeout(() => failed(`not ready after ${START_MS / 1000} s`), START_MS);
       lines.on('line', (line) => {

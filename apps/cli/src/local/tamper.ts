@@ -1,0 +1,124 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { isJsonObject, parseJsonObject, type JsonObject } from '@cloister/bytes';
+import { createHttpClient } from '@cloister/service';
+import { CommandError } from '../command-error.ts';
+import { ROOT } from './places.ts';
+
+/** How one party may cheat in a demo. */
+export const TAMPERS = ['quote', 'token', 'measurement', 'model', 'receipt'] as const;
+/** One way of cheating. */
+export type Tamper = (typeof TAMPERS)[number];
+
+/** A provider whose code differs from what it published: where its sources lie. */
+export interface Variant {
+  readonly folder: string;
+  readonly entry: string;
+}
+
+/**
+ * Copies the inference service and changes it. `measurement`: a comment more, so it runs as ever but
+ * is other code than agreed. `receipt`: it signs another output than it gave.
+ */
+export function makeVariant(tamper: 'measurement' | 'receipt'): Variant {
+  const source = join(ROOT, 'services', 'inference');
+  const folder = join(ROOT, '.cloister', 'variants', `inference-${process.pid}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(source, 'package.json'), join(folder, 'package.json'));
+  cpSync(join(source, 'src'), join(folder, 'src'), { recursive: true });
+  const entry = join(folder, 'src', 'main.ts');
+  if (tamper === 'measurement') edit(entry, (text) => `${text}// not what was agreed on\n`);
+  else {
+    edit(join(folder, 'src', 'receipt.ts'), (text) =>
+      text.replace('    outputDigest,\n', "    outputDigest: '00'.repeat(32),\n"),
+    );
+  }
+  return { folder, entry };
+}
+
+function edit(file: string, change: (text: string) => string): void {
+  const before = readFileSync(file, 'utf8');
+  const after = change(before);
+  if (after === before) throw new CommandError('the demo cannot change that source any more');
+  writeFileSync(file, after);
+}
+
+/** Removes what `makeVariant` made. */
+export function removeVariant(variant: Variant): void {
+  rmSync(variant.folder, { recursive: true, force: true });
+}
+
+/** A host that alters what passes through it: the evidence on its way from the provider. */
+export async function startTamperingHost(
+  target: string,
+  tamper: 'quote' | 'token',
+): Promise<{ readonly url: string; readonly server: Server }> {
+  const forward = createHttpClient();
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const answer = await forward(await copyRequest(request, target));
+    const body = new Uint8Array(await answer.arrayBuffer());
+    const headers = Object.fromEntries(answer.headers);
+    delete headers['content-length'];
+    delete headers['transfer-encoding'];
+    response.writeHead(answer.status, headers);
+    response.end(request.url === '/attestation/evidence' ? alter(body, tamper) : body);
+  };
+  const server = createServer((request, response) => {
+    pass(request, response).catch(() => response.writeHead(502).end());
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}`, server };
+}
+
+async function copyRequest(request: IncomingMessage, target: string): Promise<Request> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(Buffer.from(part));
+  const headers = new Headers();
+  for (const name of ['content-type', 'accept', 'incremental']) {
+    const value = request.headers[name];
+    if (typeof value === 'string') headers.set(name, value);
+  }
+  const { method = 'GET', url = '/' } = request;
+  const body = method === 'GET' || method === 'HEAD' ? null : Buffer.concat(parts);
+  return new Request(`${target}${url}`, { method, headers, body });
+}
+
+/** Byte of MRENCLAVE in an SGX quote: header 48, MRENCLAVE at 64 of the body. */
+const MRENCLAVE_AT = 112;
+
+function alter(body: Uint8Array, tamper: 'quote' | 'token'): Uint8Array {
+  const envelope = parseJsonObject(new TextDecoder().decode(body), 'evidence');
+  return Buffer.from(
+    JSON.stringify(tamper === 'quote' ? alterQuote(envelope) : alterToken(envelope)),
+  );
+}
+
+function alterQuote(envelope: JsonObject): JsonObject {
+  const { evidence } = envelope;
+  const quote = Buffer.from(typeof evidence === 'string' ? evidence : '', 'base64url');
+  quote[MRENCLAVE_AT] = (quote[MRENCLAVE_AT] ?? 0) ^ 1;
+  return { ...envelope, evidence: quote.toString('base64url') };
+}
+
+/** The same token with another MRENCLAVE in its claims: the signature no longer fits. */
+function alterToken(envelope: JsonObject): JsonObject {
+  const list = Array.isArray(envelope['tokens']) ? envelope['tokens'] : [];
+  const tokens = list.filter((token) => typeof token === 'string');
+  return {
+    ...envelope,
+    tokens: tokens.map((token) => {
+      const [header = '', payload = '', signature = ''] = token.split('.');
+      const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+      const changed = isJsonObject(claims)
+        ? { ...claims, 'x-ms-sgx-mrenclave': '00'.repeat(32) }
+        : {};
+      return `${header}.${Buffer.from(JSON.stringify(changed)).toString('base64url')}.${signature}`;
+    }),
+  };
+}
