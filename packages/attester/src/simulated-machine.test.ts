@@ -3,7 +3,12 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { platformRootDigest } from '@cloister/attestation';
+import {
+  createSimulatedQuote,
+  platformCollateral,
+  platformRootDigest,
+  verifySimulatedQuote,
+} from '@cloister/attestation';
 import { openSimulatedPlatform } from './simulated-machine.ts';
 
 describe('openSimulatedPlatform', () => {
@@ -22,6 +27,32 @@ describe('openSimulatedPlatform', () => {
   it("keeps it in one file that is its owner's alone", () => {
     assert.deepEqual(readdirSync(folder), ['platform.json']);
     assert.equal(statSync(join(folder, 'platform.json')).mode & 0o777, 0o600);
+  });
+
+  it('renews collateral that is about to end, under the same root', async () => {
+    const before = await openSimulatedPlatform(folder);
+    const later = new Date(Date.now() + 350 * 86_400_000);
+    const renewed = await openSimulatedPlatform(folder, () => later);
+    assert.notDeepEqual(platformCollateral(renewed), platformCollateral(before));
+    assert.equal(await platformRootDigest(renewed), await platformRootDigest(before));
+    assert.deepEqual(renewed.sealingRoot, before.sealingRoot);
+    const again = await openSimulatedPlatform(folder, () => later);
+    assert.deepEqual(platformCollateral(again), platformCollateral(renewed));
+    const result = await verifySimulatedQuote(
+      await createSimulatedQuote(renewed, {
+        mrenclave: 'ab'.repeat(32),
+        mrsigner: 'cd'.repeat(32),
+        isvProdId: 1,
+        isvSvn: 1,
+        reportData: new Uint8Array(64),
+      }),
+      {
+        collateral: platformCollateral(again),
+        at: new Date(later.getTime() + 20 * 86_400_000),
+        rootDigests: [await platformRootDigest(before)],
+      },
+    );
+    assert.ok(result.ok);
   });
 
   it('does not replace a file that it cannot read', async () => {

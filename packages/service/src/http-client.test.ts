@@ -83,6 +83,24 @@ describe('createHttpClient', () => {
     assert.equal(sockets.size, 1);
   });
 
+  it('tries once more when the server closed a kept connection meanwhile', async () => {
+    let served = 0;
+    const closing = createServer((_, response) => {
+      served += 1;
+      // The answer promises to keep the connection, and then it goes.
+      response.end('x', () => setImmediate(() => response.socket?.destroy()));
+    });
+    await new Promise<void>((resolve) => closing.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(closing.address() as AddressInfo).port}`;
+    for (let i = 0; i < 5; i++)
+      assert.equal(
+        await (await client(new Request(url, { method: 'POST', body: 'b' }))).text(),
+        'x',
+      );
+    assert.equal(served, 5);
+    closing.close();
+  });
+
   it('gives redirects back, and answers without a body', async () => {
     assert.equal((await client(new Request(`${base}/redirect`))).status, 302);
     assert.equal((await client(new Request(`${base}/empty`))).status, 204);

@@ -14,8 +14,8 @@ import { hashCollateral } from './claims/collateral-hashes.ts';
 import { hasKss, sgxPolicyClaims, sgxServiceClaims } from './claims/sgx-claims.ts';
 import { tokenPayload } from './claims/token-payload.ts';
 import type { CollateralStore } from './collateral/collateral-store.ts';
-import { platformOfQuote } from './collateral/quote-platform.ts';
 import type { AttestKind } from './events.ts';
+import { NODE_CRYPTO } from './node-evidence-crypto.ts';
 import type { PolicyEngine } from './policy/policy-engine.ts';
 import type { SigningKey } from './signing/signing-key.ts';
 import type { Roots } from './roots.ts';
@@ -104,7 +104,9 @@ async function verify(
   collateral: IntelCollateral,
   { at, roots, cache }: { at: Date; roots: Roots; cache: VerificationCache },
 ): Promise<SgxClaims> {
-  const result = await verifySgxQuote(quote, { collateral, at, anchors: roots.anchors, cache });
+  const { anchors } = roots;
+  const options = { collateral, at, anchors, cache, crypto: NODE_CRYPTO };
+  const result = await verifySgxQuote(quote, options);
   if (!result.ok) throw refusalOf(result.code);
   if (result.claims.simulated !== (roots.sort === 'simulated')) throw refusalOf('pck.chain');
   return result.claims;
@@ -112,7 +114,7 @@ async function verify(
 
 function findCollateral(quote: Bytes, store: CollateralStore, at: Date): IntelCollateral {
   try {
-    const collateral = store.find({ tee: 'sgx', ...platformOfQuote(quote) }, at);
+    const collateral = store.findForQuote(quote, at);
     if (collateral !== undefined) return collateral;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;

@@ -1,7 +1,7 @@
 import type { IntelCollateral } from '@cloister/attestation';
 import { isJsonObject, MalformedError, parseJsonObject } from '@cloister/bytes';
 import { parseCrl } from '@cloister/crypto';
-import { pckCaOf, type PckCa } from './quote-platform.ts';
+import { createPlatformReader, pckCaOf, type PckCa } from './quote-platform.ts';
 
 /** Which collateral is asked for. */
 export interface CollateralKey {
@@ -15,6 +15,8 @@ export interface CollateralKey {
 export interface CollateralStore {
   /** The newest that is good at that time; else the newest; undefined where there is none. */
   find(key: CollateralKey, at: Date): IntelCollateral | undefined;
+  /** The same, for the platform whose PCK certificate the quote carries. */
+  findForQuote(quote: Uint8Array, at: Date): IntelCollateral | undefined;
   readonly size: number;
 }
 
@@ -33,16 +35,17 @@ export function createCollateralStore(all: readonly IntelCollateral[]): Collater
   const shelf = all
     .map(shelve)
     .toSorted((a, b) => b.evaluation - a.evaluation || b.issued - a.issued);
+  const platformOf = createPlatformReader();
+  const find: CollateralStore['find'] = ({ tee, fmspc, ca }, at) => {
+    const fitting = shelf.filter((one) => one.tee === tee && one.fmspc === fmspc && one.ca === ca);
+    const time = at.getTime();
+    const good = fitting.find(({ issued, ends }) => issued <= time && time < ends);
+    return (good ?? fitting[0])?.collateral;
+  };
   return {
     size: shelf.length,
-    find: ({ tee, fmspc, ca }, at) => {
-      const fitting = shelf.filter(
-        (one) => one.tee === tee && one.fmspc === fmspc && one.ca === ca,
-      );
-      const time = at.getTime();
-      const good = fitting.find(({ issued, ends }) => issued <= time && time < ends);
-      return (good ?? fitting[0])?.collateral;
-    },
+    find,
+    findForQuote: (quote, at) => find({ tee: 'sgx', ...platformOf(quote) }, at),
   };
 }
 

@@ -16,7 +16,7 @@ import {
 } from '../fixture.test.ts';
 import { createCollateralStore } from './collateral-store.ts';
 import { loadCollateral } from './load-collateral.ts';
-import { platformOfQuote } from './quote-platform.ts';
+import { createPlatformReader, platformOfQuote } from './quote-platform.ts';
 
 const attempt = (bytes: Uint8Array): void => {
   try {
@@ -83,6 +83,23 @@ describe('platformOfQuote', SKIP, () => {
       ['automata-sample-quotes-268c06', { fmspc: '00606a000000', ca: 'platform' }],
     ] as const)
       assert.deepEqual(platformOfQuote(sharedBytes(`sgx/quotes/${file}.bin`)), platform);
+  });
+
+  it('reads the same when it remembers, however many platforms come', () => {
+    const read = createPlatformReader();
+    const quote = sharedBytes('sgx/quotes/openenclave-sgx-quote-ad7302.bin');
+    const other = sharedBytes('sgx/quotes/automata-sample-quotes-268c06.bin');
+    for (let i = 0; i < 300; i++) {
+      // Text between certificates makes another chain of the same platform.
+      const spaced = Buffer.from(
+        Buffer.from(other)
+          .toString('latin1')
+          .replace('CATE-----\n', `CATE-----${' '.repeat(i)}\n`),
+        'latin1',
+      );
+      assert.deepEqual(read(spaced), platformOfQuote(other));
+      assert.deepEqual(read(quote), platformOfQuote(quote));
+    }
   });
 
   it('throws MalformedError, and nothing else, for whatever it is given', () => {

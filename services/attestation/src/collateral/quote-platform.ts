@@ -1,4 +1,4 @@
-import { decodeUtf8, DER, DerReader, encodeHex, MalformedError } from '@cloister/bytes';
+import { DER, DerReader, encodeHex, MalformedError } from '@cloister/bytes';
 import { parseCertificateChain, type Certificate } from '@cloister/crypto';
 
 /** Which collateral a quote needs: by model of processor, and by the CA of its PCK. */
@@ -14,16 +14,43 @@ export type PckCa = 'processor' | 'platform';
 const SGX_EXTENSION = '1.2.840.113741.1.13.1';
 const FMSPC = `${SGX_EXTENSION}.4`;
 const BEGIN = '-----BEGIN CERTIFICATE-----';
+const END = '-----END CERTIFICATE-----';
+const REMEMBERED = 256;
 
 /**
  * Finds which collateral a quote needs, from the PCK certificate it carries. Nothing is verified
  * here: a wrong answer only leads to collateral by which the quote then fails.
  */
 export function platformOfQuote(quote: Uint8Array): QuotePlatform {
-  const at = Buffer.from(quote.buffer, quote.byteOffset, quote.length).indexOf(BEGIN);
-  if (at < 0) throw new MalformedError('bad_value', 'quote: no PCK certificate chain');
-  const chain = parseCertificateChain(readPem(quote.subarray(at)), 'PCK chain');
-  for (const certificate of chain) {
+  return platformOfChain(chainOf(quote));
+}
+
+/** As `platformOfQuote`, but reads the certificates of a platform that comes again only once. */
+export function createPlatformReader(): (quote: Uint8Array) => QuotePlatform {
+  const known = new Map<string, QuotePlatform>();
+  return (quote) => {
+    const chain = chainOf(quote);
+    const platform = known.get(chain) ?? platformOfChain(chain);
+    known.delete(chain);
+    known.set(chain, platform);
+    const [oldest] = known.keys();
+    if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
+    return platform;
+  };
+}
+
+/** The PEM text of the chain: real quotes have bytes of other kinds around it. */
+function chainOf(quote: Uint8Array): string {
+  const bytes = Buffer.from(quote.buffer, quote.byteOffset, quote.length);
+  const start = bytes.indexOf(BEGIN);
+  const end = bytes.lastIndexOf(END);
+  if (start < 0 || end < start)
+    throw new MalformedError('bad_value', 'quote: no PCK certificate chain');
+  return bytes.toString('latin1', start, end + END.length);
+}
+
+function platformOfChain(pem: string): QuotePlatform {
+  for (const certificate of parseCertificateChain(pem, 'PCK chain')) {
     const value = certificate.extensions.get(SGX_EXTENSION)?.value;
     if (value !== undefined) return { fmspc: fmspcOf(value), ca: pckCaOf(certificate) };
   }
@@ -33,12 +60,6 @@ export function platformOfQuote(quote: Uint8Array): QuotePlatform {
 /** The CA by the issuer's common name: `Intel SGX PCK Platform CA` or `… Processor CA`. */
 export function pckCaOf({ issuerCommonName }: Pick<Certificate, 'issuerCommonName'>): PckCa {
   return issuerCommonName?.includes('Platform') === true ? 'platform' : 'processor';
-}
-
-/** The PEM text up to its last block's end: real quotes have bytes of other kinds after it. */
-function readPem(bytes: Uint8Array): string {
-  const end = bytes.findIndex((byte) => byte >= 0x80 || byte === 0);
-  return decodeUtf8(end < 0 ? bytes : bytes.subarray(0, end), 'PCK chain');
 }
 
 function fmspcOf(extension: Uint8Array): string {
