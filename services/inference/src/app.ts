@@ -41,12 +41,13 @@ export interface AppDeps {
 
 /** JSON numbers take up to so many bytes for the four of a float. */
 const JSON_FACTOR = 6;
-const HEADER_BYTES = 64 * 1024;
+/** Where no model is loaded, whoever asks is still to be told so. */
+const MIN_BODY = 512 * 1024;
 
 /** The inference service: the plain surface of design 3.7, and its work inside the channel. */
 export function createApp(deps: AppDeps): Hono {
   const { manifest, models, pool, evidence, now, log, metrics } = deps;
-  const maxBody = HEADER_BYTES + JSON_FACTOR * Math.max(0, ...models.map(inputBytes));
+  const maxBody = MIN_BODY + JSON_FACTOR * Math.max(0, ...models.map(inputBytes));
   const report = (error: unknown, route: string): void => {
     const place = { code: errorCode(error), where: errorPlace(error) };
     log('failed', { route: routeTemplate(route), ...place });
