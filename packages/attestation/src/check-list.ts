@@ -14,6 +14,11 @@ export class CheckList {
     return this.#checks;
   }
 
+  /** How many checks passed. */
+  get passed(): number {
+    return this.#checks.filter(({ outcome }) => outcome === 'passed').length;
+  }
+
   /** Notes whether a check passed, and says so. */
   expect(check: string, passed: boolean, code: string, detail?: string): boolean {
     this.#checks.push({

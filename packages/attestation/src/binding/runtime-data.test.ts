@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { canonicalJson, encodeBase64url, encodeUtf8, type JsonObject } from '@cloister/bytes';
 import { sha256 } from '@cloister/crypto';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { makeP256, makeRsa, publicJwk } from '../peer/scene.test.ts';
 import {
   encodeRuntimeData,
@@ -35,6 +35,14 @@ before(async () => {
 });
 
 const parse = (value: JsonObject) => parseRuntimeData(encodeUtf8(canonicalJson(value)));
+
+const jsonKeys = () => json['keys'] as [JsonObject, JsonObject];
+
+function refuses(name: string, change: () => JsonObject): void {
+  it(`is refused with ${name}`, () => {
+    assert.throws(() => parse({ ...json, ...change() }), { name: 'MalformedError' });
+  });
+}
 
 describe('runtime data', () => {
   it('comes back as it was encoded', () => {
@@ -87,12 +95,6 @@ describe('runtime data', () => {
     assert.throws(() => parseRuntimeData(deep), { code: 'too_deep' });
   });
 
-  const refuses = (name: string, change: () => JsonObject) =>
-    it(`is refused with ${name}`, () => {
-      assert.throws(() => parse({ ...json, ...change() }), { name: 'MalformedError' });
-    });
-  const keys = () => json['keys'] as [JsonObject, JsonObject];
-
   refuses('an unknown member', () => ({ admin: true }));
   refuses('another version', () => ({ cloister: 2 }));
   refuses('a service that is no name', () => ({ service: 'Records/..' }));
@@ -105,26 +107,28 @@ describe('runtime data', () => {
   refuses('a nonce of 65 bytes', () => ({ nonce: encodeBase64url(new Uint8Array(65)) }));
   refuses('a padded nonce', () => ({ nonce: `${encodeBase64url(new Uint8Array(16))}==` }));
   refuses('base64url with bits left over', () => ({ nonce: `${'A'.repeat(21)}B` }));
-  refuses('one key', () => ({ keys: [keys()[0]] }));
-  refuses('three keys', () => ({ keys: [...keys(), keys()[0]] }));
-  refuses('two signing keys', () => ({ keys: [keys()[0], keys()[0]] }));
+  refuses('one key', () => ({ keys: [jsonKeys()[0]] }));
+  refuses('three keys', () => ({ keys: [...jsonKeys(), jsonKeys()[0]] }));
+  refuses('two signing keys', () => ({ keys: [jsonKeys()[0], jsonKeys()[0]] }));
   refuses('a key without use', () => {
-    const { use: _, ...key } = keys()[0];
-    return { keys: [key, keys()[1]] };
+    const { use: _, ...key } = jsonKeys()[0];
+    return { keys: [key, jsonKeys()[1]] };
   });
-  refuses('a private key', () => ({ keys: [{ ...keys()[0], d: 'AAAA' }, keys()[1]] }));
-  refuses('another curve', () => ({ keys: [{ ...keys()[0], crv: 'P-384' }, keys()[1]] }));
-  refuses('a short coordinate', () => ({ keys: [{ ...keys()[0], x: 'AAAA' }, keys()[1]] }));
-  refuses('RSA of 1024 bits', () => ({ keys: [keys()[0], rsa1024 as JsonObject] }));
+  refuses('a private key', () => ({ keys: [{ ...jsonKeys()[0], d: 'AAAA' }, jsonKeys()[1]] }));
+  refuses('another curve', () => ({ keys: [{ ...jsonKeys()[0], crv: 'P-384' }, jsonKeys()[1]] }));
+  refuses('a short coordinate', () => ({ keys: [{ ...jsonKeys()[0], x: 'AAAA' }, jsonKeys()[1]] }));
+  refuses('RSA of 1024 bits', () => ({ keys: [jsonKeys()[0], rsa1024 as JsonObject] }));
   refuses('RSA of 2047 bits', () => {
     const n = encodeBase64url(new Uint8Array(256).fill(0x7f));
-    return { keys: [keys()[0], { ...keys()[1], n }] };
+    return { keys: [jsonKeys()[0], { ...jsonKeys()[1], n }] };
   });
   refuses('RSA with a leading zero', () => {
     const n = encodeBase64url(Uint8Array.from({ length: 257 }, (_, i) => (i === 0 ? 0 : 0xff)));
-    return { keys: [keys()[0], { ...keys()[1], n }] };
+    return { keys: [jsonKeys()[0], { ...jsonKeys()[1], n }] };
   });
-  refuses('exponent 3', () => ({ keys: [keys()[0], { ...keys()[1], e: 'Aw' }] }));
-  refuses('an RSA key for signing', () => ({ keys: [{ ...keys()[1], use: 'sig' }, keys()[1]] }));
+  refuses('exponent 3', () => ({ keys: [jsonKeys()[0], { ...jsonKeys()[1], e: 'Aw' }] }));
+  refuses('an RSA key for signing', () => ({
+    keys: [{ ...jsonKeys()[1], use: 'sig' }, jsonKeys()[1]],
+  }));
   refuses('a model without digest', () => ({ models: [{ name: 'm', version: '1' }] }));
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeBase64url, type JsonObject, type JsonValue } from '@cloister/bytes';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   encodeEnvelope,
   encodeIntelEndorsements,

@@ -44,8 +44,12 @@ export function admitToken(
   const findings = checkSort(list, manifest, claims);
   const { platforms } = manifest.evidence;
   list.expect('hardware: platform', platforms === 'any', 'policy.platform', 'not in a token');
-  if (claims.tee === 'snp')
+  if (claims.tee === 'snp') {
     list.expect('hardware: not migratable', !claims.migrationAllowed, 'policy.migratable');
+    list.expect('hardware: VMPL', claims.vmpl === 0, 'policy.attributes');
+  }
+  if (claims.tee === 'tdx')
+    list.expect('hardware: SEPT_VE_DISABLE', claims.septVeDisable, 'policy.sept_ve');
   return appraisalOf(list, checkService(list, manifest, service, claims), findings);
 }
 
@@ -83,15 +87,9 @@ function checkSort(
 }
 
 function platformOf(claims: EvidenceClaims | AzureCvmClaims): string {
-  switch (claims.tee) {
-    case 'sgx':
-    case 'tdx':
-      return claims.ppid;
-    case 'snp':
-      return claims.chipIdMasked ? '' : claims.chipId;
-    case 'azure-cvm':
-      return '';
-  }
+  if (claims.tee === 'azure-cvm') return '';
+  if (claims.tee !== 'snp') return claims.ppid;
+  return claims.chipIdMasked ? '' : claims.chipId;
 }
 
 /**
@@ -133,9 +131,7 @@ function checkService(
 
 /** The identity in which most predicates are met: what it lacks says most. */
 function nearest(verdicts: readonly CheckList[]): CheckList | undefined {
-  const passed = ({ checks }: CheckList) =>
-    checks.filter(({ outcome }) => outcome === 'passed').length;
-  return verdicts.toSorted((a, b) => passed(b) - passed(a))[0];
+  return verdicts.toSorted((a, b) => b.passed - a.passed)[0];
 }
 
 function appraisalOf(

@@ -22,18 +22,11 @@ export const ACCEPTABLE_TCB: readonly Exclude<TcbStatus, 'Revoked'>[] = [
 
 /** One identity of a service (spec/key-broker.md 5.1); exact measurements are required. */
 export function parseIdentity(shape: Shape): Identity {
-  switch (shape.object()['tee']) {
-    case 'sgx':
-      return readSgx(shape);
-    case 'snp':
-      return readSnp(shape);
-    case 'tdx':
-      return readTdx(shape);
-    case 'azure-cvm':
-      return readAzureCvm(shape);
-    default:
-      return shape.fail();
-  }
+  const { tee } = shape.object();
+  if (tee === 'sgx') return readSgx(shape);
+  if (tee === 'snp') return readSnp(shape);
+  if (tee === 'tdx') return readTdx(shape);
+  return tee === 'azure-cvm' ? readAzureCvm(shape) : shape.fail();
 }
 
 function readSgx(shape: Shape): SgxIdentity {

@@ -14,7 +14,7 @@ import { jwkThumbprint, type Jwk } from '@cloister/crypto';
 import type { RuntimeData } from '../binding/runtime-data.ts';
 import { reportDataFor } from '../binding/runtime-data.ts';
 import { encodeIntelEndorsements, type EvidenceEnvelope } from '../evidence/envelope.ts';
-import { manifestId, type Manifest } from '../manifest/manifest.ts';
+import { manifestId } from '../manifest/manifest.ts';
 import { parseManifest } from '../manifest/parse-manifest.ts';
 import { signManifest } from '../manifest/sign-manifest.ts';
 import { keysOf, verifyManifest } from '../manifest/verify-manifest.ts';
@@ -35,11 +35,13 @@ export const NONCE: Bytes = new Uint8Array(32).fill(7);
 
 export const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
 
+export type Parties = Readonly<Record<'hospital' | 'platform' | 'diagnostics', CryptoKeyPair>>;
+
 /** Three parties, an issuer, a simulated platform, and the keys of one service. */
 export interface Scene {
   readonly platform: SimulatedPlatform;
   readonly manifest: TrustedManifest;
-  readonly parties: Readonly<Record<string, CryptoKeyPair>>;
+  readonly parties: Parties;
   readonly issuerKeys: CryptoKeyPair;
   readonly issuerJwk: Jwk;
   readonly sig: Jwk;
@@ -47,16 +49,23 @@ export interface Scene {
 }
 
 export async function publicJwk(keys: CryptoKeyPair, rest: object = {}): Promise<Jwk> {
-  const { kty = '', crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', keys.publicKey);
+  const {
+    kty = '',
+    crv = '',
+    x = '',
+    y = '',
+    n = '',
+    e = '',
+  } = await crypto.subtle.exportKey('jwk', keys.publicKey);
   const members = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y };
-  return { ...members, ...rest } as Jwk;
+  return { ...members, ...rest };
 }
 
 export function makeP256(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
     'sign',
     'verify',
-  ]) as Promise<CryptoKeyPair>;
+  ]);
 }
 
 export function makeRsa(modulusLength = 2048): Promise<CryptoKeyPair> {
@@ -66,17 +75,14 @@ export function makeRsa(modulusLength = 2048): Promise<CryptoKeyPair> {
     publicExponent: Uint8Array.of(1, 0, 1),
     hash: 'SHA-256',
   };
-  return crypto.subtle.generateKey(algorithm, true, [
-    'encrypt',
-    'decrypt',
-  ]) as Promise<CryptoKeyPair>;
+  return crypto.subtle.generateKey(algorithm, true, ['encrypt', 'decrypt']);
 }
 
 /** The manifest of a scene as JSON: tests change it before it is parsed. */
 export async function draftManifest(scene: Omit<Scene, 'manifest'>): Promise<JsonObject> {
   const parties: JsonObject = {};
   for (const [name, keys] of Object.entries(scene.parties))
-    parties[name] = { keys: [(await publicJwk(keys)) as JsonObject] };
+    parties[name] = { keys: [await publicJwk(keys)] };
   const identity = {
     anyOf: [
       {
@@ -218,6 +224,10 @@ export function tokenPayload(facts: ReportFacts, runtimeData: Bytes): JsonObject
   };
 }
 
+export function without(payload: JsonObject, name: string): JsonObject {
+  return Object.fromEntries(Object.entries(payload).filter(([one]) => one !== name));
+}
+
 export function makeToken(
   scene: Scene,
   payload: JsonObject,
@@ -254,5 +264,3 @@ describe('the scene of these tests', () => {
     assert.ok(result.ok);
   });
 });
-
-export type { Manifest };

@@ -10,6 +10,7 @@ import {
   makeEnvelope,
   makeToken,
   trust,
+  without,
   type Changes,
   type Scene,
 } from './scene.test.ts';
@@ -110,7 +111,7 @@ describe('verifyCaller refuses, by one check alone', () => {
   });
 
   it('a token without runtime data', async () => {
-    const token = await tokenOf({ token: ({ 'x-ms-runtime': _, ...payload }) => payload });
+    const token = await tokenOf({ token: (payload) => without(payload, 'x-ms-runtime') });
     await assertOnly(token, 'channel: token carries runtime data', 'runtime_data_missing');
   });
 

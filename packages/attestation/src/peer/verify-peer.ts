@@ -127,7 +127,7 @@ async function checkTokens(
   const attempts = await Promise.all(
     tokens.map((token) => tryToken(token, envelope, claims, issuers, trust.at)),
   );
-  const best = attempts.toSorted((a, b) => passedIn(b.list) - passedIn(a.list))[0];
+  const best = attempts.toSorted((a, b) => b.list.passed - a.list.passed)[0];
   const good = attempts.find((attempt) => attempt.list.code === undefined);
   list.include((good ?? best)?.list.checks ?? []);
   return good?.token;
@@ -173,8 +173,4 @@ function agrees(token: TokenEvidenceClaims, claims: SgxClaims | TdxClaims): bool
     token.mrseam === claims.mrseam &&
     token.mrconfigid === claims.mrconfigid
   );
-}
-
-function passedIn({ checks }: CheckList): number {
-  return checks.filter(({ outcome }) => outcome === 'passed').length;
 }

@@ -64,6 +64,13 @@ async function makeKeys(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey(P256, true, ['sign', 'verify']);
 }
 
+function caExtensions(pathLength: number): readonly ExtensionInput[] {
+  return [
+    keyUsageExtension('keyCertSign', 'cRLSign'),
+    basicConstraintsExtension({ ca: true, pathLength }),
+  ];
+}
+
 async function createCertificates(
   keys: SimulatedKeys,
   { at, random }: { readonly at: Date; readonly random: (length: number) => Bytes },
@@ -92,10 +99,6 @@ async function createCertificates(
       ],
     });
   };
-  const ca = (pathLength: number) => [
-    keyUsageExtension('keyCertSign', 'cRLSign'),
-    basicConstraintsExtension({ ca: true, pathLength }),
-  ];
   const leaf = [
     keyUsageExtension('digitalSignature', 'nonRepudiation'),
     basicConstraintsExtension({ ca: false }),
@@ -110,8 +113,8 @@ async function createCertificates(
     platformInstanceId: random(16),
   };
   return {
-    root: await issue('root', 'root', ca(1)),
-    platformCa: await issue('platformCa', 'root', ca(0)),
+    root: await issue('root', 'root', caExtensions(1)),
+    platformCa: await issue('platformCa', 'root', caExtensions(0)),
     pck: await issue('pck', 'platformCa', [...leaf, pckExtension(facts)]),
     tcbSigning: await issue('tcbSigning', 'root', leaf),
   };

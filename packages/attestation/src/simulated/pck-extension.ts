@@ -21,7 +21,6 @@ export function pckExtension(facts: PckFacts): ExtensionInput {
   );
   const pceSvn = encodeDerInteger(Uint8Array.of(facts.pceSvn >> 8, facts.pceSvn & 0xff));
   const cpuSvn = encodeDer(DER.OCTET_STRING, Uint8Array.from(facts.components));
-  const flag = (value: boolean) => encodeDer(DER.BOOLEAN, Uint8Array.of(value ? 0xff : 0));
   return {
     oid: SGX_EXTENSION,
     value: encodeDer(
@@ -46,6 +45,10 @@ export function pckExtension(facts: PckFacts): ExtensionInput {
       ),
     ),
   };
+}
+
+function flag(value: boolean): Bytes {
+  return encodeDer(DER.BOOLEAN, Uint8Array.of(value ? 0xff : 0));
 }
 
 function entry(suffix: string, value: Bytes): Bytes {

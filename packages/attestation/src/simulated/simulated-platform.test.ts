@@ -38,6 +38,8 @@ async function codeOf(of: SimulatedPlatform, at?: Date): Promise<string> {
   return result.ok ? 'ok' : result.code;
 }
 
+const quoteWith = (changes: object) => createSimulatedQuote(platform, { ...facts, ...changes });
+
 describe('a simulated platform', () => {
   it('makes quotes that verify and say that they are simulated', async () => {
     const quote = await createSimulatedQuote(platform, facts);
@@ -99,10 +101,9 @@ describe('a simulated platform', () => {
   });
 
   it('refuses facts of the wrong size', async () => {
-    const quote = (changes: object) => createSimulatedQuote(platform, { ...facts, ...changes });
-    await assert.rejects(quote({ mrenclave: 'aa' }), RangeError);
-    await assert.rejects(quote({ reportData: new Uint8Array(63) }), RangeError);
-    await assert.rejects(quote({ isvProdId: 65_536 }), RangeError);
+    await assert.rejects(quoteWith({ mrenclave: 'aa' }), RangeError);
+    await assert.rejects(quoteWith({ reportData: new Uint8Array(63) }), RangeError);
+    await assert.rejects(quoteWith({ isvProdId: 65_536 }), RangeError);
   });
 });
 

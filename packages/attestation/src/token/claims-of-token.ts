@@ -44,7 +44,7 @@ export interface SnpTokenClaims
 /** What a token says of an Intel trust domain. */
 export interface TdxTokenClaims
   extends CommonTokenClaims,
-    Pick<TdxClaims, 'tee' | 'mrtd' | 'rtmrs' | 'mrseam' | 'mrconfigid'> {
+    Pick<TdxClaims, 'tee' | 'mrtd' | 'rtmrs' | 'mrseam' | 'mrconfigid' | 'septVeDisable'> {
   readonly tcbStatus?: TcbStatus;
 }
 
@@ -72,15 +72,8 @@ const STATUSES: readonly TcbStatus[] = [
 export function claimsOfToken(payload: JsonObject): TokenEvidenceClaims {
   const token = new TokenReader(payload);
   const type = token.get('x-ms-attestation-type').oneOf(TEES);
-  switch (type) {
-    case 'sgx':
-    case 'simulated':
-      return readSgx(token, type);
-    case 'sevsnpvm':
-      return readSnp(token);
-    case 'tdxvm':
-      return readTdx(token);
-  }
+  if (type === 'sevsnpvm') return readSnp(token);
+  return type === 'tdxvm' ? readTdx(token) : readSgx(token, type);
 }
 
 class TokenReader {
@@ -182,6 +175,7 @@ function readTdx(token: TokenReader): TdxTokenClaims {
     ],
     mrseam: claim('mrseam').hex(48),
     mrconfigid: claim('mrconfigid').hex(48),
+    septVeDisable: token.flag('tdx_td_attributes_septve_disable'),
     ...(tcbStatus === undefined ? {} : { tcbStatus }),
   };
 }
