@@ -65,8 +65,8 @@ export interface RecordsClient {
   readonly signIn: (user: string, password: string) => Promise<Session>;
   /** The same session over another channel. */
   readonly over: (fetch: Fetch) => RecordsClient;
-  /** Forgets the token. */
-  readonly signOut: () => void;
+  /** Ends the session there, and forgets the token here whatever comes of that. */
+  readonly signOut: () => Promise<void>;
   readonly createPatient: (patient: NewPatient) => Promise<PatientView>;
   readonly searchPatients: (text: string) => Promise<readonly PatientView[]>;
   readonly readPatient: (id: string) => Promise<PatientView>;

@@ -21,6 +21,8 @@ import {
 const JSON_LIMIT = 8 << 20;
 /** A rendered image. */
 const IMAGE_LIMIT = 64 << 20;
+/** The largest page that the server gives. */
+const PAGE = { _count: '200' };
 const BASE = 'https://records';
 const FHIR_JSON = 'application/fhir+json';
 /** The system of this deployment's record numbers. */
@@ -95,8 +97,13 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
       return begun;
     },
     over: (other) => clientOver(other, session),
-    signOut() {
-      delete session.token;
+    async signOut() {
+      if (session.token === undefined) return;
+      try {
+        await call('sign out', '/session', { method: 'DELETE', expected: [204, 401] });
+      } finally {
+        delete session.token;
+      }
     },
     async createPatient(patient) {
       const created = await create('Patient', patientResource(patient));
@@ -104,18 +111,22 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
     },
     async searchPatients(text) {
       const name = text.trim();
-      const found = await search('Patient', name === '' ? {} : { name });
+      const found = await search('Patient', { ...PAGE, ...(name === '' ? {} : { name }) });
       return view('search Patient', found, patientView);
     },
     readPatient: (id) => viewOne('Patient', id, patientView),
     async studiesOf(patient) {
-      return view('search ImagingStudy', await search('ImagingStudy', { patient }), studyView);
+      return view(
+        'search ImagingStudy',
+        await search('ImagingStudy', { patient, ...PAGE }),
+        studyView,
+      );
     },
     async tasksOf(patient) {
-      return view('search Task', await search('Task', { patient }), taskView);
+      return view('search Task', await search('Task', { patient, ...PAGE }), taskView);
     },
     async reportsOf(patient) {
-      const found = await search('DiagnosticReport', { patient });
+      const found = await search('DiagnosticReport', { patient, ...PAGE });
       return view('search DiagnosticReport', found, reportView);
     },
     readStudy: (id) => viewOne('ImagingStudy', id, studyView),

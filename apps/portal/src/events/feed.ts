@@ -37,6 +37,9 @@ const OUTCOMES = new Map<string, Notice['kind']>([
 
 /** The feed after more events; those at or below its cursor were seen and change nothing. */
 export function addEvents(feed: Feed, events: readonly RecordsEvent[]): Feed {
+  const resync = events.find(({ kind }) => kind === 'resync');
+  // The log does not go back that far, or is another one: what was known before stays as read.
+  if (resync !== undefined) return { ...feed, cursor: resync.id };
   const fresh = events.filter(({ id }) => id > feed.cursor);
   if (fresh.length === 0) return feed;
   const tasks = new Map(feed.tasks);

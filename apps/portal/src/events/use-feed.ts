@@ -39,10 +39,11 @@ export function useFeedState({ connection, end }: SignedInState): FeedState {
     const stop = new AbortController();
     const listen = async (): Promise<void> => {
       let cursor = 0;
+      let first = true;
       let failures = 0;
       while (!stop.signal.aborted) {
         try {
-          const wait = cursor === 0 ? 0 : WAIT_SECONDS;
+          const wait = first ? 0 : WAIT_SECONDS;
           const batch = await connection.records.events(cursor, wait, stop.signal);
           if (stop.signal.aborted) return;
           failures = 0;
@@ -50,10 +51,11 @@ export function useFeedState({ connection, end }: SignedInState): FeedState {
           if (batch.events.length > 0) {
             setFeed((before) => addEvents(before, batch.events));
             void queries.invalidateQueries({ queryKey: ['task'] });
-            if (cursor > 0 && batch.events.some(({ kind }) => kind !== 'phase'))
+            if (!first && batch.events.some(({ kind }) => kind !== 'phase'))
               void queries.invalidateQueries({ queryKey: ['patient'] });
-          } else if (cursor === 0) await pause(500, stop.signal);
-          cursor = Math.max(batch.cursor, cursor, 1);
+          }
+          first = false;
+          cursor = batch.cursor;
         } catch (error) {
           if (stop.signal.aborted) return;
           if (isSignedOut(error)) {

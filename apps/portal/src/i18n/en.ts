@@ -204,7 +204,7 @@ export const en = {
       name: 'name',
       mrn: 'record number',
       birthDate: 'date of birth',
-      gender: 'sex',
+      sex: 'sex',
     },
     uploadAnyway: 'Upload anyway',
     discard: 'Do not upload',
@@ -354,6 +354,10 @@ export const en = {
     stale: 'The platform changed its keys and could not be verified again.',
     clock:
       'This computer’s clock differs from the platform’s by more than 5 minutes. Set it right.',
+    record_tampered:
+      'A stored record was changed outside the enclave. It is not shown. Call your IT department.',
+    storage_full: 'The platform’s disk is full. Nothing was stored.',
+    storage_unavailable: 'The platform cannot store anything now. Nothing was stored.',
     internal: 'An unexpected error of this page.',
     code: 'Code {{code}}',
   },

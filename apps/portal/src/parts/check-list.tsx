@@ -12,7 +12,6 @@ export function CheckTable({ checks }: { checks: readonly Check[] }) {
       {checks.map(({ check, outcome, code, detail }, i) => {
         const Icon = ICONS[outcome];
         return (
-          // oxlint-disable-next-line react/no-array-index-key -- a finished list of checks never changes
           <li key={i} className={`check check-${outcome}`}>
             <Icon size={15} aria-hidden />
             <span className="check-name">{check}</span>

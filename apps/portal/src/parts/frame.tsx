@@ -85,7 +85,7 @@ function RailLink({ to, label, icon }: { to: string; label: string; icon: React.
   const { pathname } = useLocation();
   const here = pathname === to || pathname.startsWith(`${to}/`);
   return (
-    <Link className="rail-link" href={to} aria-current={here ? 'page' : undefined}>
+    <Link className="rail-link" href={to} {...(here ? { 'aria-current': 'page' as const } : {})}>
       {icon}
       <span>{label}</span>
     </Link>

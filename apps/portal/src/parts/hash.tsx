@@ -5,7 +5,6 @@ export function Hash({ hex, testId }: { hex: string; testId?: string }) {
   return (
     <code className="hash" data-testid={testId} data-hash={hex}>
       {groupHex(hex).map((group, i) => (
-        // oxlint-disable-next-line react/no-array-index-key -- the groups of a hash have no other identity
         <span key={i}>{group}</span>
       ))}
     </code>

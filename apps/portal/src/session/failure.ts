@@ -2,7 +2,16 @@ import { ChannelError } from '@cloister/channel';
 import { ClientError, type ClientErrorCode } from '@cloister/client';
 
 /** What may be said about a failure (keys of the texts under `errors`). */
-export type FailureText = ClientErrorCode | 'channel' | 'stale' | 'clock' | 'internal';
+export type FailureText =
+  | ClientErrorCode
+  | (typeof REASONS)[number]
+  | 'channel'
+  | 'stale'
+  | 'clock'
+  | 'internal';
+
+/** Reasons of the platform's own that have words of their own. */
+const REASONS = ['record_tampered', 'storage_full', 'storage_unavailable'] as const;
 
 /** A failure as a screen shows it: a sentence in the reader's language, and a code for IT. */
 export interface Failure {
@@ -16,6 +25,8 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (error instanceof ClientError) {
     const temporary = ['unavailable', 'server_error', 'throttled'].includes(error.code);
+    const reason = REASONS.find((one) => one === error.issues[0]?.reason);
+    if (reason !== undefined) return { text: reason, code: reason, temporary: false };
     return { text: error.code, code: error.code, temporary };
   }
   if (error instanceof ChannelError) {

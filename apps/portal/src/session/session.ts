@@ -44,13 +44,13 @@ export function useSessionState(
 
   const leave = useCallback(
     (expired: boolean) => {
-      records.signOut();
+      // The token is forgotten here in any case; that the server hears of it is a courtesy.
+      records.signOut().catch(() => undefined);
       setSession(undefined);
       setEnded(expired);
       setMinutesLeft(undefined);
       onEnd();
     },
-    // oxlint-disable-next-line react-hooks/exhaustive-deps -- onEnd only clears caches
     [records],
   );
   useEffect(() => {

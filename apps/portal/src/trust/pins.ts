@@ -1,12 +1,10 @@
+import type { PartyKeys } from '@cloister/attestation';
 import { isJsonObject, MalformedError, parseJson, type JsonValue } from '@cloister/bytes';
-
-/** A public key of a party, as JWK. */
-export type PinnedKey = JsonWebKey & { readonly [member: string]: unknown };
 
 /** Whom this build trusts (design 2.1, rule 2): compiled in, never loaded. */
 export interface Pins {
   /** Keys of each party; the hospital's own must be among them. */
-  readonly parties: Readonly<Record<string, readonly PinnedKey[]>>;
+  readonly parties: PartyKeys;
   /** The portal takes no manifest below this serial. */
   readonly lowestSerial: number;
 }
@@ -35,11 +33,12 @@ export function parsePins(text: string): Pins | undefined {
   return { parties: read, lowestSerial };
 }
 
-function keysOf(keys: JsonValue): PinnedKey[] {
+function keysOf(keys: JsonValue): PartyKeys[string] {
   if (!Array.isArray(keys)) throw new MalformedError('bad_value', 'pins: keys');
   return keys.map((key) => {
-    if (!isJsonObject(key) || typeof key['kty'] !== 'string')
+    const kty = isJsonObject(key) ? key['kty'] : undefined;
+    if (!isJsonObject(key) || typeof kty !== 'string')
       throw new MalformedError('bad_value', 'pins: key');
-    return key;
+    return { ...key, kty };
   });
 }

@@ -42,7 +42,7 @@ export function mismatchesOf(image: ImageIdentity, patient: PatientView): Mismat
 function lettersOf(name: string): string {
   const plain = name.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase();
   if (/\p{Script=Han}/u.test(plain)) return plain.replaceAll(/[^\p{L}]/gu, '');
-  return (plain.match(/[\p{L}\p{N}]+/gu) ?? []).sort().join(' ');
+  return [...(plain.match(/[\p{L}\p{N}]+/gu) ?? [])].toSorted().join(' ');
 }
 
 function displayPn(name: string): string {
