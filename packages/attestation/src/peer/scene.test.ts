@@ -24,7 +24,9 @@ import { createSimulatedQuote } from '../simulated/create-quote.ts';
 import type { ReportFacts } from '../simulated/enclave-report.ts';
 import { platformRootDigest, type SimulatedPlatform } from '../simulated/simulated-platform.ts';
 import { signToken } from '../token/sign-token.ts';
-import { verifyPeer } from './verify-peer.ts';
+import type { Verification } from '../verification.ts';
+import type { VerifiedPeer } from './verified-peer.ts';
+import { verifyPeer, type PeerTrust } from './verify-peer.ts';
 
 /** When all of it happens. */
 export const AT = new Date('2026-11-24T12:00:00Z');
@@ -242,6 +244,35 @@ export function makeToken(
   });
 }
 
+/** Verifies an envelope as a careful caller does: nonce, token, pinned keys. */
+export function verifyInScene(
+  { manifest, issuerJwk }: Scene,
+  envelope: EvidenceEnvelope,
+  changes: Partial<PeerTrust> = {},
+): Promise<Verification<VerifiedPeer>> {
+  return verifyPeer(envelope, {
+    manifest,
+    service: 'records',
+    nonce: NONCE,
+    at: AT,
+    issuerKeys: [issuerJwk],
+    requireToken: true,
+    ...changes,
+  });
+}
+
+/** Asserts that only this check failed, with this code, and that nothing came of it. */
+export function assertOnlyFailed(result: Verification<unknown>, check: string, code: string): void {
+  const failed = result.checks.filter(({ outcome }) => outcome === 'failed');
+  assert.deepEqual(
+    failed.map((one) => [one.check, one.code]),
+    [[check, code]],
+  );
+  assert.ok(!result.ok);
+  assert.equal(result.code, code);
+  assert.ok(!('claims' in result));
+}
+
 describe('the scene of these tests', () => {
   let scene: Scene;
   before(async () => {
@@ -249,14 +280,7 @@ describe('the scene of these tests', () => {
   });
 
   it('is one in which nothing is wrong', async () => {
-    const result = await verifyPeer(await makeEnvelope(scene), {
-      manifest: scene.manifest,
-      service: 'records',
-      nonce: NONCE,
-      at: AT,
-      issuerKeys: [scene.issuerJwk],
-      requireToken: true,
-    });
+    const result = await verifyInScene(scene, await makeEnvelope(scene));
     assert.deepEqual(
       result.checks.filter(({ outcome }) => outcome === 'failed'),
       [],
