@@ -2,7 +2,7 @@ import type { JsonObject } from '@cloister/bytes';
 import type { PolicyClaims } from '../policy/policy-engine.ts';
 
 /** How long a token for an enclave is good (spec/azure-attestation.md 3.2). */
-export const TOKEN_SECONDS = 28_800;
+const TOKEN_SECONDS = 28_800;
 
 /** What goes into a token. */
 export interface TokenParts {

@@ -4,7 +4,7 @@ import { parseCrl } from '@cloister/crypto';
 import { createPlatformReader, pckCaOf, type PckCa } from './quote-platform.ts';
 
 /** Which collateral is asked for. */
-export interface CollateralKey {
+interface CollateralKey {
   readonly tee: 'sgx' | 'tdx';
   /** 12 lower-hex digits. */
   readonly fmspc: string;
