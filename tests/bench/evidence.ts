@@ -10,7 +10,7 @@ import {
   type IntelCollateral,
   type IntelQuoteOptions,
 } from '@cloister/attestation';
-import { asBytes } from '@cloister/bytes';
+import { asBytes, encodeHex } from '@cloister/bytes';
 import * as peer from '@phala/dcap-qvl';
 import { parseVectors } from '../../apps/cli/src/evidence-vectors.ts';
 import { shared, sharedMissing } from '../shared.ts';
@@ -33,6 +33,17 @@ interface Subject {
 
 /** One thing to measure; false says that it did not do its work. */
 type Task = () => boolean | Promise<boolean>;
+
+/** What a cache must forget so that the next quote is by another attestation key. */
+function forgetKeys(cache: VerificationCache): void {
+  cache.attestationKeys.clear();
+}
+
+/** What a cache must forget so that the next quote is by another platform of the same CA. */
+function forgetPlatform(cache: VerificationCache): void {
+  cache.attestationKeys.clear();
+  cache.pckChains.clear();
+}
 
 /**
  * Verifications per second on one core: with everything about the platform cached, with a PCK
@@ -58,19 +69,14 @@ export async function run(report: Report): Promise<void> {
         return (await verify(subject.quote, options)).ok;
       };
     };
-    const keys = (cache: VerificationCache) => cache.attestationKeys.clear();
-    const platform = (cache: VerificationCache) => {
-      cache.attestationKeys.clear();
-      cache.pckChains.clear();
-    };
     const rates = await measure(
       new Map([
         ['floor', createFloor(subject)],
         ['peer', createPeer(subject)],
-        ['cached', warm(NODE_CRYPTO, keys)],
-        ['new', warm(NODE_CRYPTO, platform)],
+        ['cached', warm(NODE_CRYPTO, forgetKeys)],
+        ['new', warm(NODE_CRYPTO, forgetPlatform)],
         ['key', warm(NODE_CRYPTO, () => undefined)],
-        ['web', warm(undefined, keys)],
+        ['web', warm(undefined, forgetKeys)],
       ]),
     );
     const rate = (name: string): number => rates.get(name) ?? Number.NaN;
@@ -136,18 +142,20 @@ function createFloor({ quote }: Subject): Task {
   };
 }
 
+/** An envelope in the peer's form: body and signature apart. */
+function splitEnvelope(text: string, member: string): { body: string; signature: string } {
+  const signature = /"signature":"([0-9a-f]+)"/.exec(text)?.[1] ?? '';
+  const body = text.slice(`{"${member}":`.length, text.lastIndexOf(',"signature"'));
+  return { body, signature };
+}
+
 function createPeer({ quote, collateral, at }: Subject): Task {
-  const envelope = (text: string, member: string) => {
-    const signature = /"signature":"([0-9a-f]+)"/.exec(text)?.[1] ?? '';
-    const body = text.slice(`{"${member}":`.length, text.lastIndexOf(',"signature"'));
-    return { body, signature: Buffer.from(signature, 'hex') };
-  };
-  const tcb = envelope(collateral.tcbInfo, 'tcbInfo');
-  const qe = envelope(collateral.qeIdentity, 'enclaveIdentity');
+  const tcb = splitEnvelope(collateral.tcbInfo, 'tcbInfo');
+  const qe = splitEnvelope(collateral.qeIdentity, 'enclaveIdentity');
   const input = {
-    pck_crl_issuer_chain: '',
-    root_ca_crl: Buffer.from(collateral.rootCaCrl),
-    pck_crl: Buffer.from(collateral.pckCrl),
+    pck_crl_issuer_chain: '', // it verifies no CRL, so it needs none
+    root_ca_crl: encodeHex(collateral.rootCaCrl),
+    pck_crl: encodeHex(collateral.pckCrl),
     tcb_info_issuer_chain: collateral.tcbInfoChain,
     tcb_info: tcb.body,
     tcb_info_signature: tcb.signature,
@@ -182,7 +190,9 @@ async function measure(tasks: ReadonlyMap<string, Task>): Promise<Map<string, nu
       if (round > 0) rates.set(name, [...(rates.get(name) ?? []), (1000 * count) / elapsed]);
     }
   }
-  const median = (values: readonly number[]) =>
-    values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
   return new Map([...rates].map(([name, values]) => [name, median(values)]));
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { EvidenceCrypto } from './evidence-crypto.ts';
+import { WEB_CRYPTO } from './evidence-crypto.ts';
+import {
+  AT,
+  certificates,
+  forge,
+  forgeCrl,
+  keys,
+  spkiOf,
+  stranger,
+  verify,
+  type Forged,
+} from './forge.test.ts';
+import { parseCertificate } from '@cloister/crypto';
+import { VerificationCache } from './verification-cache.ts';
+
+/** WebCrypto that counts what it does. */
+function createCounter(): { crypto: EvidenceCrypto; take: () => Record<string, number> } {
+  let counts = { verify: 0, import: 0 };
+  return {
+    crypto: {
+      sha256: (data) => WEB_CRYPTO.sha256(data),
+      async importP256(point) {
+        counts.import += 1;
+        const key = await WEB_CRYPTO.importP256(point);
+        return (
+          key && {
+            verify: (signature, data) => {
+              counts.verify += 1;
+              return key.verify(signature, data);
+            },
+          }
+        );
+      },
+    },
+    take() {
+      const taken = counts;
+      counts = { verify: 0, import: 0 };
+      return taken;
+    },
+  };
+}
+
+const isOk = async (forged: Forged, more: Parameters<typeof verify>[2]) =>
+  (await verify('sgx3', forged, more)).ok;
+const codeOf = async (forged: Forged, more: Parameters<typeof verify>[2]) => {
+  const result = await verify('sgx3', forged, more);
+  return result.ok ? 'ok' : result.code;
+};
+
+describe('VerificationCache', () => {
+  it('makes a warm quote cost two verifications and one import', async () => {
+    const { crypto, take } = createCounter();
+    const cache = new VerificationCache({ attestationKeys: 0 });
+    const forged = await forge('sgx3');
+    assert.ok(await isOk(forged, { cache, crypto }));
+    const cold = take();
+    assert.ok((cold['verify'] ?? 0) >= 8, 'a cold one costs all signatures');
+    assert.ok(await isOk(forged, { cache, crypto }));
+    assert.deepEqual(take(), { verify: 2, import: 1 });
+  });
+
+  it('makes a quote by a known attestation key cost one verification', async () => {
+    const { crypto, take } = createCounter();
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    await isOk(forged, { cache, crypto });
+    take();
+    assert.ok(await isOk(forged, { cache, crypto }));
+    assert.deepEqual(take(), { verify: 1, import: 0 });
+  });
+
+  it('does not pay for a PCK CA that it knows', async () => {
+    const { crypto, take } = createCounter();
+    const cache = new VerificationCache({ attestationKeys: 0 });
+    const forged = await forge('sgx3');
+    await isOk(forged, { cache, crypto });
+    cache.pckChains.clear();
+    take();
+    assert.ok(await isOk(forged, { cache, crypto }));
+    assert.deepEqual(take(), { verify: 3, import: 2 });
+  });
+
+  it('never remembers a time verdict', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    const later = new Date(AT.getTime() + 400 * 86_400_000);
+    assert.equal(await codeOf(forged, { cache, at: later }), 'crl.expired');
+    const earlier = new Date(AT.getTime() - 86_400_000);
+    assert.equal(await codeOf(forged, { cache, at: earlier }), 'crl.expired');
+    assert.equal(await codeOf(forged, { cache, at: new Date(Number.NaN) }), 'crl.expired');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+  });
+
+  it('never remembers a verdict on revocation', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    const pckCrl = await forgeCrl({ serials: [parseCertificate(certificates.pck).serial] });
+    const collateral = { ...forged.options.collateral, pckCrl };
+    assert.equal(await codeOf(forged, { cache, collateral }), 'pck.revoked');
+  });
+
+  it('does not let one caller’s anchors serve another', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    const others = [
+      [],
+      [{ spkiSha256: '00'.repeat(32) }],
+      [{ spki: await spkiOf(stranger) }],
+    ] as const;
+    for (const anchors of others)
+      assert.equal(await codeOf(forged, { cache, anchors }), 'pck.chain');
+    const anchors = [{ spki: await spkiOf(keys.root) }];
+    assert.equal(await codeOf(forged, { cache, anchors }), 'ok');
+  });
+
+  it('does not serve changed content: of the quote, its chain, or collateral', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    const { options, quote } = forged;
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    for (const [offset, code] of [
+      [100, 'quote.signature'],
+      [440, 'quote.signature'],
+      [436 + 64, 'qereport.data'],
+      [436 + 128 + 64, 'qereport.signature'],
+      [436 + 512, 'qereport.signature'],
+      [436 + 580, 'qereport.data'],
+    ] as const) {
+      const spoilt = quote.slice();
+      spoilt[offset] = (spoilt[offset] ?? 0) ^ 1;
+      assert.equal(await codeOf({ quote: spoilt, options }, { cache }), code, `byte ${offset}`);
+    }
+    for (const member of ['tcbInfo', 'qeIdentity'] as const) {
+      const text = options.collateral[member].replace(
+        '"tcbEvaluationDataNumber":20',
+        '"tcbEvaluationDataNumber":21',
+      );
+      const collateral = { ...options.collateral, [member]: text };
+      const code = member === 'tcbInfo' ? 'tcbinfo.signature' : 'qeid.signature';
+      assert.equal(await codeOf(forged, { cache, collateral }), code);
+    }
+  });
+
+  it('does not see what a caller writes into a buffer later', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    const pckCrl = forged.options.collateral.pckCrl.slice();
+    const spki = await spkiOf(keys.root);
+    const anchors = [{ spki }];
+    const collateral = { ...forged.options.collateral, pckCrl };
+    assert.equal(await codeOf(forged, { cache, collateral, anchors }), 'ok');
+    pckCrl.fill(0);
+    assert.equal(await codeOf(forged, { cache, collateral, anchors }), 'crl.format');
+    assert.equal(await codeOf(forged, { cache, anchors }), 'ok');
+    spki.set(await spkiOf(stranger));
+    assert.equal(await codeOf(forged, { cache, anchors }), 'pck.chain');
+  });
+
+  it('holds no more than it was told', async () => {
+    const cache = new VerificationCache({ entries: 1, attestationKeys: 1 });
+    for (let i = 0; i < 3; i++) {
+      const qeAuthData = new Uint8Array(32).fill(i);
+      assert.ok(await isOk(await forge('sgx3', { qeAuthData }), { cache }));
+    }
+    const { pckChains, pckCas, crls, tcbInfos, qeIdentities, attestationKeys } = cache;
+    const all = [pckChains, pckCas, crls, tcbInfos, qeIdentities, attestationKeys];
+    assert.deepEqual(
+      all.map(({ size }) => size),
+      [1, 1, 1, 1, 1, 1],
+    );
+    cache.clear();
+    assert.deepEqual(
+      all.map(({ size }) => size),
+      [0, 0, 0, 0, 0, 0],
+    );
+  });
+});
+
+const grace = (graceSeconds: number) => ({ allowExpiredCollateral: { graceSeconds } });
+
+describe('expired collateral', () => {
+  it('passes within the grace that was asked for, and the claims say so', async () => {
+    const { quote, options } = await forge('sgx3', {
+      collateral: { pckCrl: await forgeCrl({ nextUpdate: new Date(AT.getTime() - 60_000) }) },
+    });
+    const forged = { quote, options };
+    assert.equal(await codeOf(forged, {}), 'crl.expired');
+    assert.equal(await codeOf(forged, grace(59)), 'crl.expired');
+    assert.equal(await codeOf(forged, grace(Number.NaN)), 'crl.expired');
+    const result = await verify('sgx3', forged, grace(60));
+    assert.ok(result.ok);
+    assert.equal((result.claims as { collateralExpired: boolean }).collateralExpired, true);
+  });
+});
