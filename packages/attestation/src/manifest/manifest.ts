@@ -25,7 +25,7 @@ export interface Issuer {
   readonly iss: string;
   /** RFC 7638 thumbprints, SHA-256, base64url. */
   readonly keys: readonly string[];
-  /** The policy that its tokens must name; any where absent. */
+  /** The policy that its tokens must name; only issuers of simulated evidence may lack it. */
   readonly policyHash?: string;
   readonly tee: readonly TokenTee[];
 }

@@ -8,7 +8,8 @@ const LOCAL_ADDRESS =
 
 /**
  * An issuer of tokens. Where the roots are simulated it may speak of simulated evidence only,
- * and of hardware only where they are not (design 2.1, rule 9).
+ * and of hardware only where they are not (design 2.1, rule 9); then its policy is pinned as well
+ * as its keys (rule 5).
  */
 export function parseIssuer(
   shape: Shape,
@@ -20,7 +21,9 @@ export function parseIssuer(
   const iss = address.string();
   if (!ADDRESS.test(iss) && !(profile === 'dev' && LOCAL_ADDRESS.test(iss))) address.fail();
   const kinds = simulated ? (['simulated'] as const) : (['sgx', 'sevsnpvm', 'tdxvm'] as const);
-  const policyHash = members.maybe('policyHash')?.string(/^[\w-]{43}$/u);
+  // A token alone admits callers, and its issuer's policy judges their TCB: it must be a named one.
+  const policy = simulated ? members.maybe('policyHash') : members.get('policyHash');
+  const policyHash = policy?.string(/^[\w-]{43}$/u);
   return {
     iss,
     keys: members.get('keys').distinct((key) => key.string(/^[\w-]{43}$/u), { min: 1, max: 64 }),

@@ -199,6 +199,7 @@ describe('parseManifest', () => {
     ['an issuer without TLS', '/issuers/0/iss', 'http://attest.example'],
     ['an issuer on this machine in production', '/issuers/0/iss', 'http://127.0.0.1:1'],
     ['an issuer without keys', '/issuers/0/keys', []],
+    ['an issuer of hardware whose policy is not pinned', '/issuers/0/policyHash', undefined],
     ['no service', '/services', undefined],
     ['a service without identity', '/services/inference/identity/anyOf', []],
     [
