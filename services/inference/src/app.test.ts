@@ -68,6 +68,12 @@ async function codeOf(response: Response): Promise<[number, unknown]> {
   return [response.status, code];
 }
 
+const flip = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+  const changed = bytes.slice();
+  changed[1_000_000] = (changed[1_000_000] ?? 0) ^ 1;
+  return changed;
+};
+
 describe('the Open Inference Protocol inside the channel', () => {
   it('tells about server and model', async () => {
     const server = await call(new Request('https://inference/v2'));
@@ -118,7 +124,8 @@ describe('the Open Inference Protocol inside the channel', () => {
   });
 
   it('names in the receipt the evidence that this caller was given', async () => {
-    const [mine] = [await scene.peer(), await scene.peer()];
+    const mine = await scene.peer();
+    await scene.peer();
     const parameters = { binary_data_output: true, evidence_digest: mine.evidenceDigest };
     const answer = await call(inferRequest({ header: { parameters } }));
     const length = Number(answer.headers.get('inference-header-content-length'));
@@ -249,11 +256,8 @@ describe('bad inference requests', () => {
 });
 
 describe('who may call', () => {
-  const { url } = new Request(`${path}/infer`);
-
   it('refuses a caller without token and signature', async () => {
-    const { signCall: _, ...none } = { signCall: undefined };
-    const open = await scene.connect({ ...none, signCall: undefined } as object);
+    const open = await scene.connectUnsigned();
     assert.deepEqual(await codeOf(await open(inferRequest())), [401, 'call_token_missing']);
     assert.deepEqual(await codeOf(await open(new Request(path))), [401, 'call_token_missing']);
     // Server metadata and health are for everybody in the channel.
@@ -293,19 +297,13 @@ describe('who may call', () => {
   });
 
   it('answers nothing of it outside the channel', async () => {
-    const { pathname } = new URL(url);
-    const answer = await scene.app.request(pathname, { method: 'POST', body: 'x' });
+    const { pathname } = new URL(path);
+    const answer = await scene.app.request(`${pathname}/infer`, { method: 'POST', body: 'x' });
     assert.equal(answer.status, 404);
   });
 });
 
 describe('a model that is not the agreed one', () => {
-  const flip = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
-    const changed = bytes.slice();
-    changed[1_000_000] = (changed[1_000_000] ?? 0) ^ 1;
-    return changed;
-  };
-
   it('is not loaded, not in the runtime data, and ready says so', async () => {
     const other = await createScene({ model: flip });
     try {
@@ -328,10 +326,10 @@ describe('a model that is not the agreed one', () => {
 describe('probabilities of the radiographs', { skip: sharedMissing }, () => {
   if (sharedMissing) return;
   const lines = readFileSync(shared('vectors/imaging/labels.csv'), 'utf8').trim().split('\n');
-  const rows = new Map(
+  const rows = new Map<string, readonly number[]>(
     lines.slice(1).map((line) => {
       const [file = '', , , , ...numbers] = line.split(',');
-      return [file, numbers.slice(0, 3).map(Number)] as const;
+      return [file, numbers.slice(0, 3).map(Number)];
     }),
   );
   const entries = JSON.parse(readFileSync(shared('vectors/dicom/manifest.json'), 'utf8')) as {
@@ -341,22 +339,6 @@ describe('probabilities of the radiographs', { skip: sharedMissing }, () => {
   const dicoms = entries.filter(({ file, png }) => file.startsWith('cxr/') && png !== undefined);
   assert.equal(rows.size, 14);
   assert.equal(dicoms.length, 6);
-
-  async function probabilitiesOf(part10: Uint8Array): Promise<readonly number[]> {
-    const file = parseDicom(part10);
-    const { outputs } = await createInferenceClient(call).infer({
-      model: NAME,
-      version: VERSION,
-      tensor: prepareInput(await decodePixels(file), contract),
-      shape: SHAPE,
-      requestId: 'image',
-    });
-    return Array.from(outputs['probabilities']?.data ?? []);
-  }
-  const agree = (given: readonly number[], expected: readonly number[] = []): void => {
-    assert.equal(given.length, 3);
-    for (const [i, p] of given.entries()) assert.ok(Math.abs(p - (expected[i] ?? 9)) < 1e-3);
-  };
 
   for (const [file, expected] of rows) {
     it(`${file} as Secondary Capture`, async () => {
@@ -372,3 +354,19 @@ describe('probabilities of the radiographs', { skip: sharedMissing }, () => {
     });
   }
 });
+
+async function probabilitiesOf(part10: Uint8Array): Promise<readonly number[]> {
+  const file = parseDicom(part10);
+  const { outputs } = await createInferenceClient(call).infer({
+    model: NAME,
+    version: VERSION,
+    tensor: prepareInput(await decodePixels(file), contract),
+    shape: SHAPE,
+    requestId: 'image',
+  });
+  return Array.from(outputs['probabilities']?.data ?? []);
+}
+const agree = (given: readonly number[], expected: readonly number[] = []): void => {
+  assert.equal(given.length, 3);
+  for (const [i, p] of given.entries()) assert.ok(Math.abs(p - (expected[i] ?? 9)) < 1e-3);
+};

@@ -79,6 +79,8 @@ export interface Scene {
   readonly peer: (nonce?: Bytes) => Promise<VerifiedPeer>;
   /** A channel as `records` makes it. */
   readonly connect: (changes?: Partial<ChannelOptions>) => Promise<Fetch>;
+  /** A channel of somebody who proves nothing. */
+  readonly connectUnsigned: () => Promise<Fetch>;
   readonly close: () => Promise<void>;
 }
 
@@ -182,6 +184,12 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
     assert.ok(result.ok, JSON.stringify(result.checks));
     return result.claims;
   };
+  const route = {
+    url: 'https://inference.example/.well-known/ohttp-gateway',
+    transport: async (request: Request) => app.fetch(request),
+    now,
+    random,
+  };
   return {
     app,
     manifest,
@@ -191,13 +199,11 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
     issuerJwk,
     logged,
     peer,
+    connectUnsigned: async () => createChannel({ peer: await peer(), ...route }),
     connect: async (rest = {}) =>
       createChannel({
         peer: await peer(),
-        url: 'https://inference.example/.well-known/ohttp-gateway',
-        transport: async (request) => app.fetch(request),
-        now,
-        random,
+        ...route,
         signCall: { key: records.sigKey.privateKey, token: () => records.token() },
         ...rest,
       }),
@@ -209,7 +215,7 @@ async function makeManifest(platform: SimulatedPlatform, issuer: Jwk): Promise<T
   const parties = { hospital: await p256(), diagnostics: await p256() };
   const keys: JsonObject = {};
   for (const [name, pair] of Object.entries(parties)) {
-    keys[name] = { keys: [(await publicJwk(pair)) as JsonObject] };
+    keys[name] = { keys: [await publicJwk(pair)] };
   }
   const services: JsonObject = {};
   for (const service of ['records', 'inference'] as const) {
@@ -271,7 +277,7 @@ async function attest(
 
 function p256(): Promise<CryptoKeyPair> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
 async function publicJwk(pair: CryptoKeyPair): Promise<Jwk> {

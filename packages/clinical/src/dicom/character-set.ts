@@ -23,8 +23,9 @@ const LABELS: ReadonlyMap<string, string> = new Map([
   ['GB18030', 'gb18030'],
   ['GBK', 'gbk'],
 ]);
+const ESCAPE = String.fromCharCode(0x1b);
 /** ISO 2022 escapes to G1, which these decoders do not need: in the high half there is one set. */
-const ESCAPES = /\u001b(?:[()*+\-./][A-Z0-9]|\$[()*+\-./]?[A-Z@])/g;
+const ESCAPES = new RegExp(String.raw`${ESCAPE}(?:[()*+.\/\-][A-Z0-9]|\$[()*+.\/\-]?[A-Z@])`, 'g');
 
 /** Decodes text of a data set; terms are the values of (0008,0005), the last of which extends. */
 export function createTextDecoder(terms: readonly string[]): (bytes: Uint8Array) => string {

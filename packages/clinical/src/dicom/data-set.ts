@@ -21,25 +21,10 @@ const MAX_DEPTH = 16;
 const MAX_ELEMENTS = 100_000;
 const UNDEFINED_LENGTH = 0xffffffff;
 const EMPTY = new Uint8Array(0);
-const LONG_VRS = new Set([
-  'OB',
-  'OD',
-  'OF',
-  'OL',
-  'OV',
-  'OW',
-  'SQ',
-  'SV',
-  'UC',
-  'UN',
-  'UR',
-  'UT',
-  'UV',
-]);
-const SHORT_VRS = new Set([
-  ...['AE', 'AS', 'AT', 'CS', 'DA', 'DS', 'DT', 'FD', 'FL', 'IS', 'LO', 'LT'],
-  ...['PN', 'SH', 'SL', 'SS', 'ST', 'TM', 'UI', 'UL', 'US'],
-]);
+const LONG_VRS = new Set('OB OD OF OL OV OW SQ SV UC UN UR UT UV'.split(' '));
+const SHORT_VRS = new Set(
+  'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US'.split(' '),
+);
 /** Sequences that are read in implicit data sets too, where nothing marks them. */
 const KNOWN_SEQUENCES = new Set<number>([TAG.ModalityLutSequence, TAG.VoiLutSequence]);
 
@@ -125,7 +110,8 @@ export class DataSetReader {
     if (depth > MAX_DEPTH) this.#fail('too_deep', 'sequence');
     const items: DataSet[] = [];
     const limit = until ?? end;
-    while (until === undefined || this.#at < until) {
+    for (;;) {
+      if (this.#at === until) return items;
       const tag = this.#tag(limit);
       const length = this.#u32(limit);
       if (until === undefined && tag === TAG.SequenceDelimitation && length === 0) return items;
@@ -139,7 +125,6 @@ export class DataSetReader {
         items.push(this.readDataSet(explicit, at + length, depth));
       }
     }
-    return items;
   }
 
   #openItem(explicit: boolean, end: number, depth: number): DataSet {

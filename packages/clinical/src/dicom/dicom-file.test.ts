@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { concatBytes, Writer } from '@cloister/bytes';
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
 import { parseDicom } from './dicom-file.ts';

@@ -1,3 +1,4 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- ambient types cannot be imported; who compiles this file alone needs them too
 /// <reference path="./codecs.d.ts" />
 import { concatBytes, copyBytes } from '@cloister/bytes';
 import { readJpeg2000Size, readJpegSize, type CodestreamSize } from './codestream.ts';

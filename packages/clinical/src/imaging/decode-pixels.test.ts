@@ -156,7 +156,7 @@ describe('decodePixels on made images', () => {
 function meanOfYbr(rgb: readonly number[]): number {
   let sum = 0;
   for (let i = 0; i < rgb.length; i += 3) {
-    const [r = 0, g = 0, b = 0] = [rgb[i], rgb[i + 1], rgb[i + 2]];
+    const [r = 0, g = 0, b = 0] = rgb.slice(i, i + 3);
     const y = 0.299 * r + 0.587 * g + 0.114 * b;
     sum += y + (128 + (b - y) / 1.772) + (128 + (r - y) / 1.402);
   }
@@ -179,6 +179,8 @@ function withFragments(file: DicomFile, fragments: readonly Uint8Array[]): Dicom
   return { ...file, dataSet: new Map([...file.dataSet, [TAG.PixelData, element]]) };
 }
 
+const us = (tag: number, value: number): NewElement => ({ tag, vr: 'US', value });
+
 function made(
   image: {
     readonly bitsAllocated?: number;
@@ -193,7 +195,6 @@ function made(
 ): DicomFile {
   const bitsAllocated = image.bitsAllocated ?? 8;
   const bitsStored = image.bitsStored ?? bitsAllocated;
-  const us = (tag: number, value: number): NewElement => ({ tag, vr: 'US', value });
   return parseDicom(
     writePart10({
       transferSyntaxUid: '1.2.840.10008.1.2.1',

@@ -7,7 +7,6 @@ import {
   decodeJpegLossless,
   decodeJpegLs,
   type Decoded,
-  type Expected,
 } from './codecs.ts';
 import { ImagingError } from './imaging-error.ts';
 import type { PixelFrame, Samples } from './pixel-frame.ts';
@@ -61,7 +60,7 @@ async function decodeFrame(
   if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16) {
     throw new ImagingError('unsupported_pixels', 'compressed pixels of this depth');
   }
-  const decoded = await decodeStream(coding, bytes, {
+  const decoded = await STREAM_DECODERS[coding](bytes, {
     rows: pixels.rows,
     columns: pixels.columns,
     components: pixels.samplesPerPixel,
@@ -69,22 +68,12 @@ async function decodeFrame(
   return { samples: streamSamples(decoded, pixels), toRgb: decoded.toRgb };
 }
 
-async function decodeStream(
-  coding: Exclude<DicomFile['transferSyntax']['pixels'], 'native' | 'rle'>,
-  bytes: Uint8Array,
-  expected: Expected,
-): Promise<Decoded> {
-  switch (coding) {
-    case 'jpeg-baseline':
-      return decodeJpeg(bytes, expected);
-    case 'jpeg-lossless':
-      return decodeJpegLossless(bytes, expected);
-    case 'jpeg-ls':
-      return decodeJpegLs(bytes, expected);
-    case 'jpeg-2000':
-      return decodeJpeg2000(bytes, expected);
-  }
-}
+const STREAM_DECODERS = {
+  'jpeg-baseline': decodeJpeg,
+  'jpeg-lossless': decodeJpegLossless,
+  'jpeg-ls': decodeJpegLs,
+  'jpeg-2000': decodeJpeg2000,
+} as const;
 
 function nativeSamples(value: Uint8Array, pixels: PixelDescription, frame: number): Samples {
   const { rows, columns, samplesPerPixel, bitsAllocated } = pixels;

@@ -48,8 +48,10 @@ export async function createWorkerPool(options: {
   readonly size: number;
   /** Told when a thread died, and when its replacement could not be started. */
   readonly onLost: (error: unknown) => void;
+  /** Makes a thread; that of `session-worker.ts` unless told. */
+  readonly createWorker?: () => Worker;
 }): Promise<WorkerPool> {
-  const { models, size, onLost } = options;
+  const { models, size, onLost, createWorker = createSessionWorker } = options;
   const threads = new Set<Thread>();
   const queue: Job[] = [];
   let jobs = 0;
@@ -103,7 +105,7 @@ export async function createWorkerPool(options: {
   const replace = (): void => {
     setTimeout(() => {
       if (closing) return;
-      startWorker(models).then(
+      startWorker(models, createWorker).then(
         ({ worker }) => (closing ? void worker.terminate() : enlist(worker)),
         (error: unknown) => {
           onLost(error);
@@ -113,7 +115,9 @@ export async function createWorkerPool(options: {
     }, RESTART_MS).unref();
   };
 
-  const started = await Promise.all(Array.from({ length: size }, () => startWorker(models)));
+  const started = await Promise.all(
+    Array.from({ length: size }, () => startWorker(models, createWorker)),
+  );
   for (const { worker } of started) enlist(worker);
   const metadata = new Map(started[0]?.loaded.map((model) => [model.id, model]));
 
@@ -137,11 +141,16 @@ export async function createWorkerPool(options: {
   };
 }
 
+function createSessionWorker(): Worker {
+  return new Worker(new URL('./session-worker.ts', import.meta.url));
+}
+
 async function startWorker(
   models: readonly StoredModel[],
+  createWorker: () => Worker,
 ): Promise<{ readonly worker: Worker; readonly loaded: readonly ModelMetadata[] }> {
   const opened = await Promise.all(models.map((model) => model.open()));
-  const worker = new Worker(new URL('./session-worker.ts', import.meta.url));
+  const worker = createWorker();
   const loaded = new Promise<readonly ModelMetadata[]>((resolve, reject) => {
     worker.once('error', reject);
     worker.once('exit', () => reject(new InferenceError('worker_lost', 'a thread did not start')));
