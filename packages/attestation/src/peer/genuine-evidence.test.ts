@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import type { JsonObject } from '@cloister/bytes';
+import { jwkThumbprint } from '@cloister/crypto';
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
 import { encodeIntelEndorsements, type EvidenceEnvelope } from '../evidence/envelope.ts';
 import { INTEL_ROOT } from '../intel/collateral.ts';
@@ -10,7 +11,9 @@ import { verifyTdxQuote } from '../tdx/verify-tdx-quote.ts';
 import {
   createScene,
   draftManifest,
+  ISSUER,
   makeEnvelope,
+  makeToken,
   NONCE,
   trust,
   type Scene,
@@ -102,4 +105,54 @@ describe('verifyPeer of genuine evidence', { skip: sharedMissing }, () => {
       assert.equal(refused.ok, false);
     });
   }
+
+  it('compares a TDX token with the evidence, register by register', async () => {
+    const { evidence, collateral, at } = readEntry(IDS.tdx);
+    const result = await verifyTdxQuote(evidence, { collateral, at, anchors: [INTEL_ROOT] });
+    assert.ok(result.ok);
+    const { claims } = result;
+    const policyHash = 'p'.repeat(43);
+    const keys = [await jwkThumbprint(scene.issuerJwk)];
+    const manifest = await trust(scene, {
+      ...(await draftManifest(scene)),
+      profile: 'production',
+      evidence: { roots: 'hardware', platforms: 'any' },
+      issuers: [{ iss: ISSUER, keys, policyHash, tee: ['tdxvm'] }],
+      services: { records: { identity: { anyOf: [await identityOf('tdx')] } } },
+    });
+    const exp = at.getTime() / 1000 + 3600;
+    const payload = {
+      iss: ISSUER,
+      exp,
+      'x-ms-attestation-type': 'tdxvm',
+      'x-ms-policy-hash': policyHash,
+      tdx_td_attributes_debug: false,
+      tdx_td_attributes_septve_disable: true,
+      tdx_report_data: claims.reportData,
+      tdx_mrtd: claims.mrtd,
+      tdx_rtmr0: claims.rtmrs[0],
+      tdx_rtmr1: claims.rtmrs[1],
+      tdx_rtmr2: claims.rtmrs[2],
+      tdx_rtmr3: claims.rtmrs[3],
+      tdx_mrseam: claims.mrseam,
+      tdx_mrconfigid: claims.mrconfigid,
+    };
+    const outcomeWith = async (changes: JsonObject) => {
+      const { runtimeData } = await makeEnvelope(scene, { manifests: [manifest.id] });
+      const envelope: EvidenceEnvelope = {
+        format: 'tdx-quote',
+        evidence,
+        runtimeData,
+        endorsements: encodeIntelEndorsements(collateral),
+        tokens: [await makeToken(scene, { ...payload, ...changes })],
+      };
+      const issuerKeys = [scene.issuerJwk];
+      const options = { manifest, service: 'records', at, issuerKeys, requireToken: true };
+      const { checks } = await verifyPeer(envelope, options);
+      return checks.find(({ check }) => check === 'code: token names this code')?.outcome;
+    };
+    assert.equal(await outcomeWith({}), 'passed');
+    for (const name of ['tdx_mrtd', 'tdx_rtmr0', 'tdx_rtmr3', 'tdx_mrseam', 'tdx_mrconfigid'])
+      assert.equal(await outcomeWith({ [name]: 'ee'.repeat(48) }), 'failed', name);
+  });
 });
