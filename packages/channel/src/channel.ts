@@ -20,7 +20,7 @@ import { type RecipientKey, setupRequest } from './ohttp/request-encryption.ts';
 import { openResponse } from './ohttp/response-encryption.ts';
 import { paddedLength } from './padding.ts';
 import { DATE_PROBLEM, KEY_PROBLEM, PROBLEM_TYPE } from './problem.ts';
-import { readBody } from './read-body.ts';
+import { discardBody, readBody } from './read-body.ts';
 
 /** Sends one request and gives its response: `fetch`, a service's HTTP client, or a channel. */
 export type Fetch = (request: Request) => Promise<Response>;
@@ -207,7 +207,7 @@ async function readAnswer(answer: Response, limit: number): Promise<Bytes> {
   const { status } = answer;
   if (status !== 200 || mediaTypeOf(answer) !== RESPONSE_TYPE) {
     // Already read where it looked like a problem; else what it says is of no interest.
-    if (!answer.bodyUsed) await answer.body?.cancel();
+    if (!answer.bodyUsed) discardBody(answer);
     throw new ChannelError('not_encapsulated', { status });
   }
   const body = await readOrFail(answer, limit);
