@@ -29,6 +29,7 @@ import {
   startTamperingHost,
   type Tamper,
   type Variant,
+  type VariantOptions,
 } from './tamper.ts';
 
 /** What to run, and where. */
@@ -39,6 +40,8 @@ export interface DeploymentOptions {
   readonly portal: boolean;
   /** One party cheats, to see where it is stopped. */
   readonly tamper?: Tamper;
+  /** One service runs other code than the published one. */
+  readonly variant?: VariantOptions;
   /** Told what happens, in words. */
   readonly tell: (line: string) => void;
   /** Told when a service ended by itself. */
@@ -70,7 +73,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     for (const close of closers.toReversed()) await close();
   };
   try {
-    const variant = variantFor(tamper);
+    const variant = variantOf(options);
     if (variant !== undefined) closers.unshift(() => removeVariant(variant));
     const origin = `http://127.0.0.1:${ports.portal}`;
     const { manifest, accounts } = await prepare(options, places, origin, variant);
@@ -86,15 +89,17 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       '--portal-origin',
       origin,
     ];
+    const entry = (service: ServiceName) =>
+      variant?.service === service ? variant.entry : entryOf(service);
     tell('starting the attestation service');
     const attestation = await supervisor.start(
       'attestation',
-      entryOf('attestation'),
+      entry('attestation'),
       common('attestation'),
     );
     const to = ['--attestation', attestation.url];
     tell("starting the provider's inference service");
-    const inference = await supervisor.start('inference', variant?.entry ?? entryOf('inference'), [
+    const inference = await supervisor.start('inference', entry('inference'), [
       ...common('inference'),
       ...to,
       '--model-store',
@@ -107,7 +112,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       provider = host.url;
     }
     tell('starting the records service');
-    const records = await supervisor.start('records', entryOf('records'), [
+    const records = await supervisor.start('records', entry('records'), [
       ...common('records'),
       ...to,
       '--inference',
@@ -159,7 +164,7 @@ async function prepare(
   const [platform, parties, measurements] = await Promise.all([
     openSimulatedPlatform(places.platform),
     openParties(places.parties),
-    measureAll(tamper === 'receipt' ? variant : undefined),
+    measureAll(variant?.agreed === true ? variant : undefined),
   ]);
   const model = readLocalModel();
   await sealLocalModel(places, platform, tamper === 'model' ? flipBit(model) : model);
@@ -181,22 +186,26 @@ async function prepare(
   return { manifest, accounts };
 }
 
-/** The measurement of each service; of a variant of inference where the parties agreed on that. */
+/** The measurement of each service; of its variant where the parties agreed on that. */
 async function measureAll(variant: Variant | undefined): Promise<Record<ServiceName, string>> {
   const [attestation = '', inference = '', records = ''] = await Promise.all(
     SERVICES.map((service) =>
       measureService({
         root: ROOT,
         service,
-        ...(service === 'inference' && variant !== undefined ? { folder: variant.folder } : {}),
+        ...(service === variant?.service ? { folder: variant.folder } : {}),
       }),
     ),
   );
   return { attestation, inference, records };
 }
 
-function variantFor(tamper: Tamper | undefined): Variant | undefined {
-  return tamper === 'measurement' || tamper === 'receipt' ? makeVariant(tamper) : undefined;
+function variantOf({ tamper, variant }: DeploymentOptions): Variant | undefined {
+  if (variant !== undefined) return makeVariant(variant);
+  const service = 'inference';
+  if (tamper === 'measurement') return makeVariant({ service, change: 'comment', agreed: false });
+  if (tamper === 'receipt') return makeVariant({ service, change: 'receipt', agreed: true });
+  return undefined;
 }
 
 /** The model with one bit of its weights flipped: it would load, and answer something else. */

@@ -40,9 +40,10 @@ export class Supervisor {
     const file = createWriteStream(join(this.#logs, `${name}.log`), { flags: 'a', mode: 0o600 });
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => file.write(`${line}\n`));
-    let lastError = '';
+    let complaint = '';
     createInterface({ input: child.stderr }).on('line', (line) => {
-      lastError = line;
+      // Node prints where it was, then the error, then a stack and its version: the error is what counts.
+      if (complaint === '' || /^\w*Error\b/.test(line)) complaint = line;
       file.write(`${line}\n`);
     });
     let ready = false;
@@ -66,7 +67,7 @@ export class Supervisor {
       child.once('error', (error) => failed(error.message));
       child.once('exit', (code) => {
         clearTimeout(timer);
-        failed(lastError === '' ? `exit code ${code}` : lastError);
+        failed(complaint === '' ? `exit code ${code}` : complaint);
       });
     });
     ready = true;

@@ -4,38 +4,45 @@ import { join } from 'node:path';
 import { isJsonObject, parseJsonObject, type JsonObject } from '@cloister/bytes';
 import { createHttpClient } from '@cloister/service';
 import { CommandError } from '../command-error.ts';
-import { ROOT } from './places.ts';
+import { ROOT, type ServiceName } from './places.ts';
 
 /** How one party may cheat in a demo. */
 export const TAMPERS = ['quote', 'token', 'measurement', 'model', 'receipt'] as const;
 /** One way of cheating. */
 export type Tamper = (typeof TAMPERS)[number];
 
-/** A provider whose code differs from what it published: where its sources lie. */
+/** A service that runs other code than the published one. */
 export interface Variant {
+  readonly service: ServiceName;
+  /** Whether the parties agreed on it: its measurement then stands in the manifest. */
+  readonly agreed: boolean;
   readonly folder: string;
   readonly entry: string;
 }
 
-/**
- * Copies the inference service and changes it. `measurement`: a comment more, so it runs as ever but
- * is other code than agreed. `receipt`: it signs another output than it gave.
- */
-export function makeVariant(tamper: 'measurement' | 'receipt'): Variant {
-  const source = join(ROOT, 'services', 'inference');
-  const folder = join(ROOT, '.cloister', 'variants', `inference-${process.pid}`);
-  rmSync(folder, { recursive: true, force: true });
+/** How the code of a variant differs. */
+export interface VariantOptions {
+  readonly service: ServiceName;
+  /** `comment`: it runs as ever. `receipt`: it signs another output than it gave. */
+  readonly change: 'comment' | 'receipt';
+  readonly agreed: boolean;
+}
+
+/** Copies a service's sources and changes them. */
+export function makeVariant({ service, change, agreed }: VariantOptions): Variant {
+  const source = join(ROOT, 'services', service);
+  const folder = join(ROOT, '.cloister', 'variants', `${service}-${process.pid}-${Date.now()}`);
   mkdirSync(folder, { recursive: true });
   cpSync(join(source, 'package.json'), join(folder, 'package.json'));
   cpSync(join(source, 'src'), join(folder, 'src'), { recursive: true });
   const entry = join(folder, 'src', 'main.ts');
-  if (tamper === 'measurement') edit(entry, (text) => `${text}// not what was agreed on\n`);
+  if (change === 'comment') edit(entry, (text) => `${text}// not what was agreed on\n`);
   else {
     edit(join(folder, 'src', 'receipt.ts'), (text) =>
       text.replace('    outputDigest,\n', "    outputDigest: '00'.repeat(32),\n"),
     );
   }
-  return { folder, entry };
+  return { service, agreed, folder, entry };
 }
 
 function edit(file: string, change: (text: string) => string): void {

@@ -1,0 +1,82 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { startDeployment, type Deployment } from '../../apps/cli/src/local/deployment.ts';
+import { anyPorts } from '../../apps/cli/src/local/ports.ts';
+import type { VariantOptions } from '../../apps/cli/src/local/tamper.ts';
+
+/** Where screenshots go: they are looked at by people, and not committed. */
+export const SHOTS: string = fileURLToPath(new URL('../../.cloister/shots/', import.meta.url));
+
+/** Debian's Chromium without anything that would look for the world outside. */
+export async function launchBrowser(): Promise<Browser> {
+  mkdirSync(SHOTS, { recursive: true });
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/** A platform in a folder of its own, with its portal; `stop` removes the folder too. */
+export async function startPlatform(
+  options: { readonly variant?: VariantOptions } = {},
+): Promise<Deployment> {
+  const folder = mkdtempSync(join(tmpdir(), 'cloister-e2e-'));
+  const deployment = await startDeployment({
+    folder,
+    ports: await anyPorts(),
+    portal: true,
+    tell: () => {},
+    ...options,
+  });
+  return {
+    ...deployment,
+    stop: async () => {
+      await deployment.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A page, and everything it complained of: policy violations, errors, failed loads. */
+export interface WatchedPage {
+  readonly page: Page;
+  readonly complaints: string[];
+  readonly context: BrowserContext;
+}
+
+/** Opens a page in a fresh context and notes every violation of its policy and every error. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: { readonly locale?: string; readonly colorScheme?: 'light' | 'dark' } = {},
+): Promise<WatchedPage> {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 860 },
+    locale: options.locale ?? 'en',
+    colorScheme: options.colorScheme ?? 'light',
+  });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(`console: ${message.text()}`);
+  });
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+  await page.goto(url);
+  return { page, complaints, context };
+}
