@@ -121,7 +121,7 @@ export async function signIn(running: Running, user = 'clerk'): Promise<Client> 
     body: JSON.stringify({ user, password: `${user}-password` }),
   });
   assert.equal(status, 200);
-  return client(running, String(json['token']));
+  return client(running, textOf(json['token']));
 }
 
 export const patient = (mrn: string, family = 'Zhang', given = 'Wei'): JsonObject => ({
@@ -131,7 +131,7 @@ export const patient = (mrn: string, family = 'Zhang', given = 'Wei'): JsonObjec
   gender: 'male',
   birthDate: '1980-02-03',
 });
-export const idOf = ({ json }: Answer) => String(json['id']);
+export const idOf = ({ json }: Answer) => textOf(json['id']);
 export const entries = ({ json }: Answer) =>
   (Array.isArray(json['entry']) ? json['entry'] : [])
     .filter(isJsonObject)
@@ -164,3 +164,9 @@ export function png(width: number, height: number): Bytes {
   const parts = [magic, chunk('IHDR', header), chunk('IDAT', deflateSync(rows))];
   return new Uint8Array(Buffer.concat([...parts, chunk('IEND', new Uint8Array(0))]));
 }
+
+/** A value that must be a text. */
+export const textOf = (value: unknown): string => {
+  assert.ok(typeof value === 'string');
+  return value;
+};

@@ -1,0 +1,281 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  createIdentity,
+  createSimulatedAttester,
+  measureService,
+  openSealedSecrets,
+  openSimulatedPlatform,
+  PRODUCT_IDS,
+  SIMULATED_MRSIGNER,
+} from '@cloister/attester';
+import { createChannel, createGateway } from '@cloister/channel';
+import { createAttestationClient, createInferenceClient, verifyService } from '@cloister/client';
+import { importSealingKey, type Random, TamperedError } from '@cloister/sealing';
+import {
+  ConfigError,
+  createHttpClient,
+  createLog,
+  createMetrics,
+  createServiceApp,
+  errorCode,
+  errorPlace,
+  loadConfig,
+  loadTrust,
+  opaqueId,
+  routeTemplate,
+  serve,
+  untilSignal,
+} from '@cloister/service';
+import { createApp } from './app.ts';
+import { createChannelIdentity } from './channel-identity.ts';
+import { configSchema } from './config.ts';
+import type { RecordsEvents } from './events.ts';
+import { createJobWorker } from './jobs/worker.ts';
+import { ensureOwnResources } from './own-resources.ts';
+import { loadAccounts } from './sign-in/load-accounts.ts';
+import { Sessions } from './sign-in/sessions.ts';
+import { openBlobFolder } from './store/blob-folder.ts';
+import { createSealedAnchor } from './store/head-anchor.ts';
+import { createImageVault } from './store/image-vault.ts';
+import { openLedger } from './store/ledger.ts';
+import { openSqliteStore } from './store/sqlite-store.ts';
+import { StoreError } from './store/store.ts';
+import { loadTenantKey } from './tenant-key.ts';
+
+const SERVICE = 'records';
+const VERSION = '0.1.0';
+const RENEWAL_MS = 5 * 60_000;
+const REQUESTS_KEPT_MS = 48 * 3600_000;
+
+const write = (line: string): void => void process.stdout.write(line);
+const now = (): Date => new Date();
+const random: Random = (length) => new Uint8Array(randomBytes(length));
+const log = createLog<RecordsEvents>({ service: SERVICE, write, now });
+
+try {
+  await run();
+} catch (error) {
+  process.stderr.write(`records does not start: ${reasonOf(error)}\n`);
+  process.exitCode = error instanceof TamperedError ? 3 : 2;
+}
+
+async function run(): Promise<void> {
+  const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+  const config = await loadConfig(configSchema, {
+    env: process.env,
+    args: process.argv.slice(2),
+    readFile: readText,
+  });
+  const data = config.data ?? missing('data');
+  const attestation = config.attestation ?? missing('attestation');
+  const providers = config.inference ?? missing('inference');
+  const trust = await loadTrust({
+    manifestFile: config.manifest ?? missing('manifest'),
+    readFile: readText,
+    ownParty: 'hospital',
+  });
+  const { manifest } = trust;
+  const accounts = await loadAccounts(config.accounts, manifest.profile, readText);
+  const platform = await openSimulatedPlatform(config.platform ?? missing('platform'));
+  const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
+  const mrenclave = await measureService({
+    root: rootAbove(serviceFolder),
+    service: SERVICE,
+    folder: serviceFolder,
+  });
+  const isvProdId = PRODUCT_IDS[SERVICE];
+  const attester = createSimulatedAttester({ platform, mrenclave, isvProdId });
+  const simulated = attester.format === 'simulated-sgx-quote';
+  log('starting', { simulated, manifest: opaqueId(trust.id) });
+
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const secrets = openSealedSecrets({
+    folder: join(data, 'secrets'),
+    platform,
+    mrsigner: SIMULATED_MRSIGNER,
+    isvProdId,
+  });
+  const database = join(data, 'records.db');
+  const tenantKey = await loadTenantKey(secrets, random, existsSync(database));
+  const opening = performance.now();
+  const store = openSqliteStore(database, {
+    ...(config.maxPages === undefined ? {} : { maxPages: config.maxPages }),
+  });
+  const ledger = await openLedger({
+    store,
+    tenant: manifest.deployment,
+    tenantKey,
+    random,
+    now,
+    anchor: createSealedAnchor(secrets),
+    onAnchorFailure: (error) => log('anchor_failed', { code: errorCode(error) }),
+  });
+  store.dropRequests(now().getTime() - REQUESTS_KEPT_MS);
+  log('log_opened', {
+    entries: ledger.head.position,
+    ms: Math.round(performance.now() - opening),
+  });
+  const vault = createImageVault({
+    blobs: openBlobFolder(join(data, 'blobs')),
+    ledger,
+    random,
+  });
+  const own = await ensureOwnResources(ledger, accounts, random);
+
+  const origins = [attestation, ...providers].map((url) => new URL(url).origin);
+  const transport = createHttpClient({ origins: [...new Set(origins)] });
+  const issuer = createAttestationClient({ baseUrl: attestation, transport });
+  const [kem = 'x-wing'] = manifest.services[SERVICE]?.config?.kems ?? [];
+  const channel = await createChannelIdentity({
+    secrets,
+    kem,
+    now,
+    identify: (ohttp) =>
+      createIdentity({
+        service: SERVICE,
+        manifests: [trust.id],
+        attester,
+        ohttp,
+        tokens: async ({ evidence: quote, runtimeData }) => [
+          await issuer.attest('Simulated', { quote, runtimeData }),
+        ],
+        onTokenFailure: (error) => log('token_failed', { code: errorCode(error) }),
+        now,
+      }),
+  });
+  const renewal = setInterval(() => {
+    channel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
+  }, RENEWAL_MS).unref();
+
+  let tampered = false;
+  const onTampered = (): void => {
+    tampered = true;
+  };
+  const reviewers = accounts
+    .filter(({ role }) => role === 'radiologist')
+    .flatMap(({ user }) => own.practitioners.get(user) ?? []);
+  const core = { ledger, random, now, device: own.device };
+  const kems = manifest.services['inference']?.config?.kems ?? ['x-wing'];
+  const worker = createJobWorker({
+    ...core,
+    manifest: trust,
+    vault,
+    reviewers,
+    log,
+    onTampered,
+    providers: {
+      urls: providers,
+      verify: (baseUrl) =>
+        verifyService({
+          baseUrl,
+          service: 'inference',
+          manifest: trust,
+          attestationUrl: attestation,
+          requireToken: true,
+          transport,
+          now,
+          random,
+        }),
+      open: (peer, baseUrl) =>
+        createInferenceClient(
+          createChannel({
+            peer,
+            url: `${baseUrl}/.well-known/ohttp-gateway`,
+            transport,
+            now,
+            random,
+            kems,
+            signCall: {
+              key: channel.identity.sigKey.privateKey,
+              token: () => channel.identity.token(),
+            },
+          }),
+        ),
+    },
+  });
+  const inner = createApp({
+    ...core,
+    vault,
+    accounts,
+    practitioners: own.practitioners,
+    sessions: new Sessions(random, now),
+    cursorKey: await importSealingKey('cursor', random(32)),
+    onTask: worker.add,
+    version: VERSION,
+    log,
+    onTampered,
+  });
+  const gateway = createGateway({
+    keys: channel.keys,
+    now,
+    fetch: (request, { encapsulation }) => inner.fetch(request, { encapsulation }),
+    onError: (error) =>
+      log('fault', {
+        route: routeTemplate('gateway'),
+        code: errorCode(error),
+        place: errorPlace(error),
+      }),
+  });
+  const metrics = createMetrics();
+  const requests = metrics.counter('records_requests_total', 'Requests of the plain surface.');
+  const app = createServiceApp({
+    service: SERVICE,
+    evidence: channel,
+    gateway,
+    cors: { origins: config.portalOrigin },
+    health: () => ({ ready: !tampered, parts: { store: !tampered } }),
+    observe: ({ route, status }) => requests({ route: routeTemplate(route), status }),
+    report: (error, route) =>
+      log('fault', {
+        route: routeTemplate(route),
+        code: errorCode(error),
+        place: errorPlace(error),
+      }),
+  });
+  const serving = await serve({ app, port: config.port, host: config.host });
+  const shown =
+    config.metricsPort === undefined
+      ? undefined
+      : await serve({ app: metrics.app, port: config.metricsPort, host: config.host });
+  worker.resume();
+  log('ready', { port: Number(new URL(serving.url).port) });
+  write(`listening on ${serving.url}\n`);
+
+  const signal = await untilSignal(process);
+  log('stopping', { signal });
+  clearInterval(renewal);
+  await Promise.all([serving.close(), shown?.close(), worker.close()]);
+  await ledger.close();
+  transport.close();
+}
+
+function missing(setting: string): never {
+  throw new ConfigError(`${setting}: needed`);
+}
+
+/** The repository's root: the nearest folder above with a lockfile. */
+function rootAbove(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package-lock.json'))) return at;
+    if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
+  }
+}
+
+/** Why the service does not start, in words that hold no content. */
+function reasonOf(error: unknown): string {
+  if (error instanceof TamperedError)
+    return (
+      `the stored records are not what this service wrote (${error.code}: ${error.where}). ` +
+      'Nothing is served. Restore the data folder from a backup.'
+    );
+  if (error instanceof StoreError && error.code === 'in_use')
+    return 'another process has the database open';
+  if (error instanceof StoreError && error.code === 'full') return 'the storage is full';
+  if (error instanceof StoreError) return `the database cannot be used (${error.code})`;
+  if (error instanceof ConfigError) return error.message;
+  return `${errorCode(error)} ${errorPlace(error)}`.trim();
+}
