@@ -3,10 +3,12 @@ import { dirname, join } from 'node:path';
 import {
   findingsOf,
   verifySgxQuote,
+  verifySnpReport,
   verifyTdxQuote,
   type IntelQuoteOptions,
   type QuoteVerification,
   type SgxClaims,
+  type SnpClaims,
   type TdxClaims,
   type VerificationCache,
 } from '@cloister/attestation';
@@ -70,6 +72,7 @@ const JUDGES: ReadonlyMap<string, Judge> = new Map([
       return outcomeOf(await verifyTdxQuote(await read('evidence'), options), TDX_CLAIMS);
     },
   ],
+  ['snp/snp-report', judgeSnpReport],
 ]);
 
 const PLATFORM_CLAIMS = [
@@ -115,6 +118,41 @@ const TDX_CLAIMS: readonly (keyof TdxClaims)[] = [
   'mrservicetd',
 ];
 
+/** The claims that the manifest names for SNP reports; the mitigation vectors from version 5 on. */
+const SNP_CLAIMS: readonly (keyof SnpClaims)[] = [
+  'guestSvn',
+  'policy',
+  'debug',
+  'migrateMA',
+  'familyId',
+  'imageId',
+  'vmpl',
+  'currentTcb',
+  'platformInfo',
+  'signingKey',
+  'maskChipKey',
+  'reportData',
+  'measurement',
+  'hostData',
+  'idKeyDigest',
+  'authorKeyDigest',
+  'reportId',
+  'reportedTcb',
+  'product',
+  'cpuid',
+  'chipId',
+  'chipIdMasked',
+  'committedTcb',
+  'currentVersion',
+  'committedVersion',
+  'launchTcb',
+  'authorKeyEnabled',
+  'reportIdMa',
+  'launchMitVector',
+  'currentMitVector',
+  'vek',
+];
+
 /** Verifies an entry with its own trust anchor, at its own time. */
 export async function judgeVector(
   vector: EvidenceVector,
@@ -138,9 +176,7 @@ function outcomeOf<Claims extends SgxClaims | TdxClaims>(
       tcbStatus: claims.tcbStatus,
       advisoryIds: claims.advisoryIds,
       failure: null,
-      claims: Object.fromEntries(
-        names.flatMap((name) => (claims[name] === undefined ? [] : [[name, claims[name]]])),
-      ),
+      claims: pick(claims, names),
       policyFindings: findingsOf(claims),
     };
   }
@@ -153,6 +189,45 @@ function outcomeOf<Claims extends SgxClaims | TdxClaims>(
     claims: null,
     policyFindings: refused?.findings ?? [],
   };
+}
+
+async function judgeSnpReport(
+  { at, id, files }: EvidenceVector,
+  read: ReadVectorFile,
+  cache: VerificationCache,
+): Promise<Omit<VectorOutcome, 'id'>> {
+  if (at === undefined) throw new MalformedError('bad_value', `${id}: validAt`);
+  const root = parseCertificate(await read('trustAnchor'), `${id}: trust anchor`);
+  const optional = async (name: string) => (files.has(name) ? await read(name) : undefined);
+  const result = await verifySnpReport(await read('evidence'), {
+    at,
+    cache,
+    anchors: [{ spki: root.spki }],
+    vek: await read(files.has('vlek') ? 'vlek' : 'vcek'),
+    ask: await optional('ask'),
+    ark: await optional('ark'),
+    crl: await optional('crl'),
+  });
+  const nothing = { tcbStatus: null, advisoryIds: null };
+  if (!result.ok) {
+    const { code: failure } = result;
+    return { ...nothing, verdict: 'reject', failure, claims: null, policyFindings: [] };
+  }
+  const { claims } = result;
+  return {
+    ...nothing,
+    verdict: 'accept',
+    failure: null,
+    claims: pick(claims, SNP_CLAIMS),
+    policyFindings: findingsOf(claims),
+  };
+}
+
+/** These members, where they are there. */
+function pick<T extends object>(claims: T, names: readonly (keyof T & string)[]) {
+  return Object.fromEntries(
+    names.flatMap((name) => (claims[name] === undefined ? [] : [[name, claims[name]]])),
+  );
 }
 
 async function readIntelOptions(
@@ -253,8 +328,8 @@ export function findDisagreements({ expected }: EvidenceVector, outcome: VectorO
 
 /** A text that is equal for equal JSON values, whatever the order of their members. */
 function sortedJson(value: unknown): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return JSON.stringify(value) ?? 'undefined';
-  }
-  return JSON.stringify(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  if (Array.isArray(value)) return `[${value.map((item) => sortedJson(item)).join()}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'undefined';
+  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, item]) => `${JSON.stringify(name)}:${sortedJson(item)}`).join()}}`;
 }

@@ -98,6 +98,24 @@ export interface SnpTcb {
   readonly microcode: number;
 }
 
+/** What a VCEK or VLEK certificate says (spec/evidence.md 9.5), with names of the vectors' claims. */
+export interface SnpVekClaims {
+  /** `0x` and the number: AMD gives all of them 0. */
+  readonly serial: string;
+  readonly structVersion: number;
+  readonly productName: string;
+  readonly blSPL: number;
+  readonly teeSPL: number;
+  readonly snpSPL: number;
+  readonly ucodeSPL: number;
+  /** From Turin on. */
+  readonly fmcSPL?: number;
+  /** The chip; of VCEKs. */
+  readonly hwId?: string;
+  /** The provider whose key it is; of VLEKs. */
+  readonly cspId?: string;
+}
+
 /** What an SEV-SNP report says (spec/evidence.md 9.1), with names of the vectors' claims. */
 export interface SnpClaims {
   readonly tee: 'snp';
@@ -134,8 +152,15 @@ export interface SnpClaims {
   readonly reportedTcb: SnpTcb;
   readonly committedTcb: SnpTcb;
   readonly launchTcb: SnpTcb;
+  /** Of the firmware: major, minor, build. */
   readonly currentVersion: readonly [number, number, number];
   readonly committedVersion: readonly [number, number, number];
+  /** From report version 5 on. */
+  readonly launchMitVector?: string;
+  /** From report version 5 on. */
+  readonly currentMitVector?: string;
+  /** What the certificate of the signing key says. */
+  readonly vek?: SnpVekClaims;
 }
 
 /** The claims of verified evidence of any kind. */

@@ -111,3 +111,10 @@ export type {
   TdxPolicy,
 } from './appraisal/appraisal-policy.ts';
 export { appraise, type ClaimsAppraisal } from './appraisal/appraise.ts';
+export type { SnpVekClaims } from './claims.ts';
+export { AMD_INTERMEDIATES, AMD_ROOTS, type AmdRoot } from './snp/amd-roots.ts';
+export { productOfCpuid } from './snp/product.ts';
+export { parseSnpReport, type SnpCpuid, type SnpReport } from './snp/report.ts';
+export { WEB_SNP_CRYPTO, type SnpCrypto, type SnpKey } from './snp/snp-crypto.ts';
+export type { SnpProduct } from './snp/tcb.ts';
+export { verifySnpReport, type SnpReportOptions } from './snp/verify-snp-report.ts';

@@ -49,7 +49,20 @@ export type EvidenceCode =
   | 'qereport.data'
   | 'quote.signature'
   | 'tcb.unsupported'
-  | 'tcb.revoked';
+  | 'tcb.revoked'
+  | 'snp.format'
+  | 'snp.signer'
+  | 'snp.product'
+  | 'snp.chain'
+  | 'snp.signature'
+  | 'snp.tcb'
+  | 'snp.chip'
+  | 'hcl.format'
+  | 'hcl.binding'
+  | 'tpm.format'
+  | 'tpm.signature'
+  | 'tpm.nonce'
+  | 'tpm.pcrs';
 
 /** The codes that `appraise` gives. */
 export type PolicyCode =

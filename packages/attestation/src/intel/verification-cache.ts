@@ -1,3 +1,6 @@
+import type { VerifiedAmdCa } from '../snp/amd-ca.ts';
+import type { VerifiedAmdCrl } from '../snp/amd-crl.ts';
+import type { VerifiedVek } from '../snp/vek.ts';
 import type { EnclaveReport } from './enclave-report.ts';
 import type { P256Key } from './evidence-crypto.ts';
 import { Lru } from './lru.ts';
@@ -15,7 +18,7 @@ export interface VerifiedAttestationKey {
 
 /** How much a cache holds. */
 export interface VerificationCacheLimits {
-  /** PCK chains, CRLs, TCB infos and QE identities: so many of each; 256 unless told. */
+  /** PCK chains, VEKs, CAs, CRLs, TCB infos and QE identities: so many of each; 256 unless told. */
   readonly entries?: number;
   /** Attestation keys; 1024 unless told. 0 has every quote's QE report verified anew. */
   readonly attestationKeys?: number;
@@ -33,6 +36,9 @@ export class VerificationCache {
   readonly tcbInfos: Lru<SignedDocument<TcbInfo>>;
   readonly qeIdentities: Lru<SignedDocument<QeIdentity>>;
   readonly attestationKeys: Lru<VerifiedAttestationKey>;
+  readonly veks: Lru<VerifiedVek>;
+  readonly amdCas: Lru<VerifiedAmdCa>;
+  readonly amdCrls: Lru<VerifiedAmdCrl>;
 
   constructor({ entries = 256, attestationKeys = 1024 }: VerificationCacheLimits = {}) {
     this.pckChains = new Lru(entries);
@@ -41,6 +47,9 @@ export class VerificationCache {
     this.tcbInfos = new Lru(entries);
     this.qeIdentities = new Lru(entries);
     this.attestationKeys = new Lru(attestationKeys);
+    this.veks = new Lru(entries);
+    this.amdCas = new Lru(entries);
+    this.amdCrls = new Lru(entries);
   }
 
   /** Forgets everything. */
@@ -51,5 +60,8 @@ export class VerificationCache {
     this.tcbInfos.clear();
     this.qeIdentities.clear();
     this.attestationKeys.clear();
+    this.veks.clear();
+    this.amdCas.clear();
+    this.amdCrls.clear();
   }
 }

@@ -1,0 +1,49 @@
+import { asBytes, concatBytes, MalformedError, type Bytes } from '@cloister/bytes';
+import { importVerifyKey } from '@cloister/crypto';
+
+/** A public key that was imported, for one algorithm. */
+export interface SnpKey {
+  verify(signature: Bytes, data: Bytes): boolean | Promise<boolean>;
+}
+
+/** The primitives that AMD's evidence needs; see `EvidenceCrypto`, whose `sha256` it shares. */
+export interface SnpCrypto {
+  /** ECDSA with SHA-384, by a point x‖y (96 bytes); undefined where it is not on the curve. */
+  importP384(point: Bytes): SnpKey | undefined | Promise<SnpKey | undefined>;
+  /** RSASSA-PSS with SHA-384 and 48 bytes of salt; undefined where the SPKI is no such key. */
+  importRsaPss(spki: Bytes): SnpKey | undefined | Promise<SnpKey | undefined>;
+  sha256(data: Bytes): Bytes | Promise<Bytes>;
+}
+
+const ECDSA = { name: 'ECDSA', hash: 'SHA-384' };
+const RSA_PSS = { name: 'RSA-PSS', saltLength: 48 };
+const UNCOMPRESSED = Uint8Array.of(4);
+
+/** The primitives by WebCrypto: what Node and browsers have alike. */
+export const WEB_SNP_CRYPTO: SnpCrypto = {
+  async importP384(point) {
+    const raw = concatBytes(UNCOMPRESSED, point);
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-384' };
+    let key: CryptoKey;
+    try {
+      key = await crypto.subtle.importKey('raw', raw, algorithm, false, ['verify']);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'DataError') return undefined;
+      throw error;
+    }
+    return { verify: (signature, data) => crypto.subtle.verify(ECDSA, key, signature, data) };
+  },
+  async importRsaPss(spki) {
+    let key: CryptoKey;
+    try {
+      key = await importVerifyKey(spki, 'rsa-pss-sha384');
+    } catch (error) {
+      if (error instanceof MalformedError) return undefined;
+      throw error;
+    }
+    return { verify: (signature, data) => crypto.subtle.verify(RSA_PSS, key, signature, data) };
+  },
+  async sha256(data) {
+    return asBytes(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
+  },
+};
