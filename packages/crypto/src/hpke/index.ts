@@ -13,6 +13,7 @@ export { HpkeError, type HpkeErrorCode } from './hpke-error.ts';
 export { KEM_IDS, type Kem, type KemName, type KemPrivateKey, type KemPublicKey } from './kem.ts';
 export { sha3Of256, shake256 } from './keccak.ts';
 export { hkdfExpand, hkdfExtract } from './labeled-kdf.ts';
+export { createNodePrimitives, type NodeCrypto } from './node-primitives.ts';
 export type {
   AesGcm,
   Awaitable,

@@ -1,0 +1,172 @@
+import {
+  asBytes,
+  type Bytes,
+  concatBytes,
+  copyBytes,
+  decodeHex,
+  MalformedError,
+} from '@cloister/bytes';
+import type { AesGcm, DhPrivateKey, HpkePrimitives } from './primitives.ts';
+import { WEB_PRIMITIVES } from './web-primitives.ts';
+
+// Everything before the key in DER: RFC 8410 for X25519, RFC 9935 for the seed and key of ML-KEM-768.
+const X25519_PKCS8 = decodeHex('302e020100300506032b656e04220420');
+const X25519_SPKI = decodeHex('302a300506032b656e032100');
+const ML_KEM_PKCS8 = decodeHex('3054020100300b060960864801650304040204428040');
+const ML_KEM_SPKI = decodeHex('308204b2300b0609608648016503040402038204a100');
+const TAG_SIZE = 16;
+
+type Gcm = 'aes-128-gcm' | 'aes-256-gcm';
+
+interface Digest {
+  update(data: Uint8Array): Digest;
+  digest(): Uint8Array;
+}
+
+interface Cipher {
+  setAAD(aad: Uint8Array): unknown;
+  update(data: Uint8Array): Uint8Array;
+  final(): Uint8Array;
+}
+
+interface KeyObject {
+  export(options: { readonly type: 'spki'; readonly format: 'der' }): Uint8Array;
+}
+
+interface DerInput<Buf, Type> {
+  readonly key: Buf;
+  readonly format: 'der';
+  readonly type: Type;
+}
+
+/** What of `node:crypto` is used: the module itself fits. `Buf` is Node's Buffer. */
+export interface NodeCrypto<Key extends KeyObject, Buf extends Uint8Array> {
+  randomBytes(size: number): Uint8Array;
+  createHash(algorithm: string): Digest;
+  createHmac(algorithm: string, key: Uint8Array): Digest;
+  createCipheriv(
+    algorithm: Gcm,
+    key: Uint8Array,
+    nonce: Uint8Array,
+  ): Cipher & { getAuthTag(): Uint8Array };
+  createDecipheriv(
+    algorithm: Gcm,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    options: { readonly authTagLength: number },
+  ): Cipher & { setAuthTag(tag: Uint8Array): unknown };
+  createPrivateKey(input: DerInput<Buf, 'pkcs8'>): Key;
+  createPublicKey(input: DerInput<Buf, 'spki'> | Key): Key;
+  generateKeyPairSync(type: 'x25519'): { readonly publicKey: Key; readonly privateKey: Key };
+  diffieHellman(keys: { readonly privateKey: Key; readonly publicKey: Key }): Uint8Array;
+  encapsulate(key: Key): { readonly ciphertext: Uint8Array; readonly sharedKey: Uint8Array };
+  decapsulate(key: Key, ciphertext: Uint8Array): Uint8Array;
+}
+
+/**
+ * HPKE's primitives on `node:crypto`, for services: synchronous, so that no small operation pays for a
+ * hop to another thread, and not experimental, unlike ML-KEM in Node's WebCrypto. Node is an argument:
+ * `createNodePrimitives<KeyObject, Buffer>(nodeCrypto, Buffer.from)`. P-256 stays with WebCrypto.
+ */
+export function createNodePrimitives<Key extends KeyObject, Buf extends Uint8Array>(
+  node: NodeCrypto<Key, Buf>,
+  toBuffer: (bytes: Bytes) => Buf,
+): HpkePrimitives {
+  const privateKey = (prefix: Bytes, key: Bytes): Key =>
+    node.createPrivateKey({
+      key: toBuffer(concatBytes(prefix, key)),
+      format: 'der',
+      type: 'pkcs8',
+    });
+  const publicKey = (prefix: Bytes, key: Bytes): Key =>
+    node.createPublicKey({ key: toBuffer(concatBytes(prefix, key)), format: 'der', type: 'spki' });
+  const rawPublic = (prefix: Bytes, key: Key): Bytes =>
+    copyBytes(key.export({ type: 'spki', format: 'der' }).subarray(prefix.length));
+
+  const dhKey = (key: Key, own: Bytes): DhPrivateKey => ({
+    publicKey: own,
+    agree: (peer) =>
+      copyBytes(
+        node.diffieHellman({
+          privateKey: key,
+          publicKey: publicKey(X25519_SPKI, checkLength(peer, 32)),
+        }),
+      ),
+  });
+
+  return {
+    generateSecret: () => copyBytes(node.randomBytes(32)),
+    sha256: (data) => copyBytes(node.createHash('sha256').update(data).digest()),
+    hmacSha256: (key, data) => copyBytes(node.createHmac('sha256', key).update(data).digest()),
+    aesGcm: (key) => createAesGcm(node, key),
+    x25519: {
+      generate() {
+        const pair = node.generateKeyPairSync('x25519');
+        return dhKey(pair.privateKey, rawPublic(X25519_SPKI, pair.publicKey));
+      },
+      import(bytes) {
+        const key = privateKey(X25519_PKCS8, checkLength(bytes, 32));
+        return dhKey(key, rawPublic(X25519_SPKI, node.createPublicKey(key)));
+      },
+    },
+    p256: WEB_PRIMITIVES.p256,
+    mlKem768: {
+      import(seed) {
+        const key = privateKey(ML_KEM_PKCS8, checkLength(seed, 64));
+        return {
+          publicKey: rawPublic(ML_KEM_SPKI, node.createPublicKey(key)),
+          decapsulate: (ciphertext) => copyBytes(node.decapsulate(key, ciphertext)),
+        };
+      },
+      importPublic(bytes) {
+        const key = publicKey(ML_KEM_SPKI, checkLength(bytes, 1184));
+        return {
+          encapsulate() {
+            const { ciphertext, sharedKey } = node.encapsulate(key);
+            return { ciphertext: copyBytes(ciphertext), sharedSecret: copyBytes(sharedKey) };
+          },
+        };
+      },
+    },
+  };
+}
+
+function createAesGcm<Key extends KeyObject, Buf extends Uint8Array>(
+  node: NodeCrypto<Key, Buf>,
+  key: Bytes,
+): AesGcm {
+  const algorithm: Gcm = key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm';
+  return {
+    seal(nonce, aad, plaintext) {
+      const cipher = node.createCipheriv(algorithm, key, checkLength(nonce, 12));
+      cipher.setAAD(aad);
+      const body = cipher.update(plaintext);
+      const rest = cipher.final();
+      return concatBytes(body, rest, cipher.getAuthTag());
+    },
+    open(nonce, aad, ciphertext) {
+      const bodySize = ciphertext.length - TAG_SIZE;
+      if (bodySize < 0) throw new MalformedError('truncated', 'AES-GCM ciphertext');
+      const options = { authTagLength: TAG_SIZE };
+      const cipher = node.createDecipheriv(algorithm, key, checkLength(nonce, 12), options);
+      cipher.setAAD(aad);
+      cipher.setAuthTag(ciphertext.subarray(bodySize));
+      const body = cipher.update(ciphertext.subarray(0, bodySize));
+      // Throws where the tag is wrong, before anybody sees the plaintext.
+      cipher.final();
+      return plain(body);
+    },
+  };
+}
+
+/** The same memory as a plain Uint8Array: `slice` of a Buffer would not copy. */
+function plain(bytes: Uint8Array): Bytes {
+  const { buffer, byteOffset, byteLength } = asBytes(bytes);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function checkLength(bytes: Bytes, length: number): Bytes {
+  if (bytes.length !== length)
+    throw new MalformedError('bad_value', `key or nonce of ${length} bytes`);
+  return bytes;
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import * as nodeCrypto from 'node:crypto';
+import { describe, it } from 'node:test';
+import { concatBytes, decodeHex, encodeHex, isZero } from '@cloister/bytes';
+import { shared, sharedMissing } from '../../../../tests/shared.ts';
+import { createDhKem, agree } from './dh-kem.ts';
+import { createNodePrimitives } from './node-primitives.ts';
+import type { HpkePrimitives } from './primitives.ts';
+import { WEB_PRIMITIVES } from './web-primitives.ts';
+
+function tests(name: string): readonly unknown[] {
+  if (sharedMissing) return [];
+  const text = readFileSync(shared(`vectors/protocol/${name}.json`), 'utf8');
+  return (JSON.parse(text) as { tests: readonly unknown[] }).tests;
+}
+
+interface DhTest {
+  readonly tcId: number;
+  readonly comment: string;
+  readonly public: string;
+  readonly private: string;
+  readonly shared: string;
+}
+
+interface GcmTest {
+  readonly tcId: number;
+  readonly comment: string;
+  readonly key: string;
+  readonly iv: string;
+  readonly aad: string;
+  readonly msg: string;
+  readonly ct: string;
+  readonly tag: string;
+  readonly result: 'valid' | 'invalid';
+  readonly ivSize: number;
+}
+
+const PROVIDERS: readonly (readonly [string, HpkePrimitives])[] = [
+  ['WebCrypto', WEB_PRIMITIVES],
+  ['node:crypto', createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, Buffer.from)],
+];
+
+for (const [provider, primitives] of PROVIDERS) {
+  describe(`X25519 against Wycheproof, ${provider}`, { skip: sharedMissing }, () => {
+    const all = tests('wycheproof-x25519') as readonly DhTest[];
+    it('has tests', () => assert.ok(all.length > 0));
+    for (const test of all) {
+      it(`${test.tcId} ${test.comment}`, async () => {
+        const key = await primitives.x25519.import(decodeHex(test.private));
+        const result = agree(key, decodeHex(test.public), 'bad_encapsulation');
+        if (isZero(decodeHex(test.shared))) {
+          await assert.rejects(result, { code: 'bad_encapsulation' });
+          const kem = createDhKem('x25519', primitives);
+          const publicKey = await kem.deserializePublicKey(decodeHex(test.public));
+          await assert.rejects(publicKey.encapsulate(), { code: 'bad_public_key' });
+          return;
+        }
+        assert.equal(encodeHex(await result), test.shared);
+      });
+    }
+  });
+
+  describe(`AES-GCM against Wycheproof, ${provider}`, { skip: sharedMissing }, () => {
+    const all = tests('wycheproof-aes-gcm') as readonly GcmTest[];
+    it('has tests', () => assert.ok(all.length > 0));
+    for (const test of all) {
+      it(`${test.tcId} ${test.comment} (${test.result}, IV of ${test.ivSize} bits)`, async () => {
+        const aead = await primitives.aesGcm(decodeHex(test.key));
+        const [iv, aad] = [decodeHex(test.iv), decodeHex(test.aad)];
+        const sealed = concatBytes(decodeHex(test.ct), decodeHex(test.tag));
+        const open = async () => aead.open(iv, aad, sealed);
+        if (test.ivSize !== 96 || test.result === 'invalid') {
+          await assert.rejects(open);
+          return;
+        }
+        assert.equal(encodeHex(await open()), test.msg);
+        assert.equal(encodeHex(await aead.seal(iv, aad, decodeHex(test.msg))), encodeHex(sealed));
+      });
+    }
+  });
+}
+
+describe('agree', () => {
+  it('refuses an all-zero result of a provider that lets it pass', async () => {
+    const lax = { publicKey: new Uint8Array(32), agree: () => new Uint8Array(32) };
+    await assert.rejects(agree(lax, new Uint8Array(32), 'bad_encapsulation'), {
+      code: 'bad_encapsulation',
+    });
+  });
+});
