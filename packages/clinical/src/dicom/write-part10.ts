@@ -13,7 +13,7 @@ const IMPLEMENTATION = {
   uid: '2.25.256927670098914447053995455230797609981',
   version: 'CLOISTER_1',
 };
-const LONG_VRS = new Set(['OB', 'OW', 'UN', 'UT']);
+const LONG_VRS = new Set(['OB', 'OW', 'SQ', 'UN', 'UT']);
 
 /** Writes a Part 10 file in an explicit little-endian syntax; elements are put in order of tags. */
 export function writePart10(options: {

@@ -18,10 +18,10 @@ export interface PngImage {
  * header promises. Palettes become RGB; transparency is refused unless every pixel is opaque.
  */
 export function decodePng(bytes: Uint8Array): PngImage {
-  checkSizes(bytes);
+  const pixels = pixelChunks(bytes);
   let png: ReturnType<typeof decode>;
   try {
-    png = decode(bytes, { checkCrc: true });
+    png = decode(pixels, { checkCrc: true });
   } catch (cause) {
     throw new ImagingError('malformed', 'the PNG cannot be decoded', { cause });
   }
@@ -43,12 +43,12 @@ export function decodePng(bytes: Uint8Array): PngImage {
       samples: withoutAlpha(samples, rows * columns, 255),
     };
   }
-  const pixels = rows * columns;
+  const count = rows * columns;
   const channels = png.channels <= 2 ? 1 : 3;
   const data = depth < 8 ? unpack(png.data, rows, columns, depth) : Uint16Array.from(png.data);
   const most = depth === 16 ? 65_535 : 255;
-  const samples = png.channels === channels ? data : withoutAlpha(data, pixels, most, channels);
-  if (samples.length !== pixels * channels) throw new ImagingError('malformed', 'PNG sample count');
+  const samples = png.channels === channels ? data : withoutAlpha(data, count, most, channels);
+  if (samples.length !== count * channels) throw new ImagingError('malformed', 'PNG sample count');
   if (depth === 16) return { rows, columns, channels, bits: 16, samples };
   return { rows, columns, channels, bits: 8, samples: Uint8Array.from(samples) };
 }
@@ -62,28 +62,33 @@ export function encodePng(
   return asBytes(encode({ width, height, data: samples, depth: 8, channels }));
 }
 
-function checkSizes(bytes: Uint8Array): void {
+/** Chunks that make the picture. All others (texts, profiles) stay out, unread. */
+const PIXEL_CHUNKS = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+
+/** The PNG without what makes no picture, after its data were found to inflate to its very size. */
+function pixelChunks(bytes: Uint8Array): Bytes {
   const reader = new Reader(bytes, 'PNG');
-  reader.bytes(8);
+  const parts: Uint8Array[] = [reader.bytes(8)];
   const data: Uint8Array[] = [];
   let expected = 0;
-  for (let first = true; ; first = false) {
+  for (let type = ''; type !== 'IEND'; ) {
+    const at = reader.position;
     const length = reader.u32be();
-    const type = String.fromCharCode(...reader.bytes(4));
+    const first = type === '';
+    type = String.fromCharCode(...reader.bytes(4));
     const chunk = reader.bytes(length);
     reader.bytes(4);
     if (first !== (type === 'IHDR')) throw new MalformedError('bad_value', 'PNG chunk order');
     if (type === 'IHDR') expected = inflatedLength(chunk);
     if (type === 'IDAT') data.push(chunk);
-    // Its profile and texts inflate without a bound in the decoder; nothing here needs them.
-    if (type === 'iCCP' && length > 1 << 20) throw new MalformedError('too_large', 'PNG profile');
-    if (type === 'IEND') break;
+    if (PIXEL_CHUNKS.has(type)) parts.push(bytes.subarray(at, reader.position));
   }
   const zlib = concatBytes(...data);
   if (zlib.length < 2) throw new MalformedError('truncated', 'PNG data');
   if (inflate(zlib.subarray(2), expected).length !== expected) {
     throw new MalformedError('bad_value', 'PNG data length');
   }
+  return concatBytes(...parts);
 }
 
 /** How many bytes the scan lines take, filter bytes and interlace passes included. */
