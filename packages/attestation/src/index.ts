@@ -118,3 +118,13 @@ export { parseSnpReport, type SnpCpuid, type SnpReport } from './snp/report.ts';
 export { WEB_SNP_CRYPTO, type SnpCrypto, type SnpKey } from './snp/snp-crypto.ts';
 export type { SnpProduct } from './snp/tcb.ts';
 export { verifySnpReport, type SnpReportOptions } from './snp/verify-snp-report.ts';
+export {
+  verifyEvidence,
+  type BareEvidence,
+  type EvidenceTrust,
+} from './evidence/verify-evidence.ts';
+export {
+  encodeSnpEndorsements,
+  snpEndorsementsOf,
+  type SnpEndorsements,
+} from './snp/endorsements.ts';

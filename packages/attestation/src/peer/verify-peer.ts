@@ -9,7 +9,7 @@ import {
 import { sha256, type Jwk } from '@cloister/crypto';
 import { keyOf } from '../binding/runtime-data.ts';
 import { CheckList } from '../check-list.ts';
-import type { SgxClaims, TdxClaims } from '../claims.ts';
+import type { EvidenceClaims } from '../claims.ts';
 import type { EvidenceEnvelope } from '../evidence/envelope.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
@@ -113,7 +113,7 @@ export async function verifyPeer(
 async function checkTokens(
   list: CheckList,
   envelope: EvidenceEnvelope,
-  claims: SgxClaims | TdxClaims,
+  claims: EvidenceClaims,
   trust: PeerTrust,
 ): Promise<PinnedToken | undefined> {
   const { issuerKeys = [], requireToken = false, manifest } = trust;
@@ -136,7 +136,7 @@ async function checkTokens(
 async function tryToken(
   text: string,
   envelope: EvidenceEnvelope,
-  claims: SgxClaims | TdxClaims,
+  claims: EvidenceClaims,
   issuers: readonly PinnedIssuer[],
   at: Date,
 ): Promise<{ readonly list: CheckList; readonly token: PinnedToken | undefined }> {
@@ -154,7 +154,7 @@ async function tryToken(
 }
 
 /** Whether a token speaks of the same code as the evidence, as far as it speaks of it. */
-function agrees(token: TokenEvidenceClaims, claims: SgxClaims | TdxClaims): boolean {
+function agrees(token: TokenEvidenceClaims, claims: EvidenceClaims): boolean {
   if (token.simulated !== claims.simulated || token.debug !== claims.debug) return false;
   if (token.tee === 'sgx' && claims.tee === 'sgx') {
     return (
@@ -163,6 +163,16 @@ function agrees(token: TokenEvidenceClaims, claims: SgxClaims | TdxClaims): bool
       token.isvProdId === claims.isvProdId &&
       token.isvSvn === claims.isvSvn &&
       (token.configId === undefined || token.configId === claims.configId)
+    );
+  }
+  if (token.tee === 'snp' && claims.tee === 'snp') {
+    return (
+      token.measurement === claims.measurement &&
+      token.hostData === claims.hostData &&
+      token.idKeyDigest === claims.idKeyDigest &&
+      token.authorKeyDigest === claims.authorKeyDigest &&
+      token.guestSvn === claims.guestSvn &&
+      token.vmpl === claims.vmpl
     );
   }
   return (
