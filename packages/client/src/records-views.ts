@@ -100,7 +100,12 @@ export interface FindingView {
 
 /** What screens show of the Device that stands for a model. */
 export interface ModelView {
+  /** The model's name in the manifest, where the Device states it, else its display name. */
   readonly name: string;
+  /** Its display name. */
+  readonly title: string;
+  /** What the provider says that it is for. */
+  readonly note?: string;
   readonly version: string;
   readonly manufacturer?: string;
   /** Device.property by its type's text or code. */
@@ -300,8 +305,12 @@ export function modelView(resource: JsonObject): ModelView {
     const value = objectsOf(property, 'valueCode').flatMap(labelsOf)[0];
     if (label !== undefined && value !== undefined) properties[label] = value;
   }
+  const title = name === undefined ? '' : textOf(name, 'name');
+  const note = objectsOf(resource, 'note')[0]?.['text'];
   return {
-    name: name === undefined ? '' : textOf(name, 'name'),
+    name: properties['model'] ?? title,
+    title,
+    ...(typeof note === 'string' ? { note } : {}),
     version: version === undefined ? '' : textOf(version, 'value'),
     ...(manufacturer === undefined ? {} : { manufacturer }),
     properties,

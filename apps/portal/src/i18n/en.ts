@@ -226,10 +226,10 @@ export const en = {
     elapsed: '{{seconds}} s',
     phases: {
       requested: 'Requested',
-      'verify-provider': 'AI provider verified',
-      'prove-caller': 'Platform proved itself to the provider',
-      infer: 'Image analysed',
-      record: 'Result stored in the record',
+      'verify-provider': 'Verify the AI provider',
+      'prove-caller': 'Prove the platform to the provider',
+      infer: 'Analyse the image',
+      record: 'Store the result in the record',
     },
     running: 'The analysis is running. You may leave this page: you will be notified.',
     completed: 'Finished',
@@ -243,7 +243,13 @@ export const en = {
         'The provider’s answer was not signed by the verified enclave. Nothing of it was stored.',
       'provider-unavailable': 'The AI provider does not answer. The image has not been analysed.',
       'input-refused': 'The model does not accept this image (kind, size or content).',
-      other: 'No reason was given.',
+      'caller-not-admitted':
+        'The AI provider did not admit this platform. The image has not left it.',
+      'answer-invalid':
+        'The provider’s answer does not have the agreed form. Nothing of it was stored.',
+      'record-tampered':
+        'The stored image was changed outside the enclave. It was not sent. Call your IT department.',
+      other: 'The platform failed. The image has not been analysed.',
     },
     unaffected: 'You can still read the image yourself: the AI is never needed for that.',
   },
@@ -289,7 +295,7 @@ export const en = {
     zoomIn: 'Zoom in',
     zoomOut: 'Zoom out',
     reset: 'Reset view',
-    legend: 'Contribution to the score',
+    legend: 'Relative contribution: where, not how much',
     legendLow: 'none',
     loading: 'Loading the image…',
     failed: 'The image cannot be shown.',

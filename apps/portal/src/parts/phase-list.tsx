@@ -8,12 +8,19 @@ export interface Phase {
   readonly note?: string;
 }
 
+interface PhaseListProps {
+  readonly phases: readonly Phase[];
+  readonly label: string;
+  /** Side by side, where there is room. */
+  readonly row?: boolean;
+}
+
 const ICONS = { waiting: Circle, running: LoaderCircle, done: CircleCheck, failed: CircleX };
 
 /** Phases in order, each with its state: icon, words and place, not colour alone. */
-export function PhaseList({ phases, label }: { phases: readonly Phase[]; label: string }) {
+export function PhaseList({ phases, label, row = false }: PhaseListProps) {
   return (
-    <ol className="phases" aria-label={label}>
+    <ol className={row ? 'phases phases-row' : 'phases'} aria-label={label}>
       {phases.map(({ id, label: text, state, note }) => {
         const Icon = ICONS[state];
         return (

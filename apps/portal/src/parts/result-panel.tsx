@@ -5,6 +5,7 @@ import { formatDateTime } from '../i18n/format.ts';
 import type { Result } from '../image/load-result.ts';
 import { useLanguage } from '../settings/language.ts';
 import { EvidencePanel } from './evidence-panel.tsx';
+import { partyName } from './party-name.ts';
 import { ScoreBar } from './score-bar.tsx';
 
 /** S9: what a model suggests, and nothing that it does not: no diagnosis, no "normal". */
@@ -59,18 +60,19 @@ function ModelFacts({ model }: { model: ModelView }) {
   const { t } = useTranslation();
   const [language] = useLanguage();
   const known = model.name === 'cxr-pneumonia-cam';
-  const said = (name: string) => model.properties[`${name}-${language}`] ?? model.properties[name];
+  // The provider's own words are English; where this portal knows the model, it says the same in
+  // the reader's language.
   const intendedUse =
-    said('intended-use') ??
-    (known ? t('result.models.cxr-pneumonia-cam.intendedUse') : t('result.intendedUnknown'));
-  const limits =
-    said('limits') ?? (known ? t('result.models.cxr-pneumonia-cam.limits') : undefined);
+    known && (language !== 'en' || model.note === undefined)
+      ? t('result.models.cxr-pneumonia-cam.intendedUse')
+      : (model.note ?? t('result.intendedUnknown'));
+  const limits = known ? t('result.models.cxr-pneumonia-cam.limits') : undefined;
   return (
     <>
       <dt>{t('result.model')}</dt>
       <dd data-testid="result-model">
         {model.name}, {t('result.version')} {model.version}
-        {model.manufacturer === undefined ? '' : ` · ${model.manufacturer}`}
+        {model.manufacturer === undefined ? '' : ` · ${partyName(model.manufacturer, t)}`}
       </dd>
       <dt>{t('result.intendedUse')}</dt>
       <dd>{intendedUse}</dd>

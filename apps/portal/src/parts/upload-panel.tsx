@@ -1,4 +1,4 @@
-import { ImageUp, TriangleAlert } from 'lucide-react';
+import { ChevronRight, ImageUp, TriangleAlert } from 'lucide-react';
 import { useId, useRef, useState } from 'react';
 import { Button, Link } from 'react-aria-components';
 import { useTranslation } from 'react-i18next';
@@ -26,13 +26,25 @@ export function UploadPanel({ patient }: { patient: PatientView }) {
       ) : null}
       {state.at === 'failed' ? <UploadFailure error={state.error} /> : null}
       {state.at === 'stored' && state.stored !== undefined ? (
-        <Stored patient={patient} stored={state.stored} />
+        <StoredMismatch fields={state.stored.mismatch} />
       ) : null}
-      {state.at === 'stored' || state.at === 'refused' || state.at === 'failed' ? (
-        <Button className="button" onPress={reset} data-testid="upload-another">
-          {t('upload.another')}
-        </Button>
-      ) : null}
+      <div className="upload-actions">
+        {state.at === 'stored' && state.stored !== undefined ? (
+          <Link
+            className="button primary"
+            href={`/patients/${patient.id}/studies/${state.stored.study}`}
+            data-testid="upload-open"
+          >
+            {t('record.open')}
+            <ChevronRight size={16} aria-hidden />
+          </Link>
+        ) : null}
+        {state.at === 'stored' || state.at === 'refused' || state.at === 'failed' ? (
+          <Button className="button" onPress={reset} data-testid="upload-another">
+            {t('upload.another')}
+          </Button>
+        ) : null}
+      </div>
     </section>
   );
 }
@@ -104,7 +116,7 @@ function Progress({ state }: { state: UploadState }) {
   );
   return (
     <div role="status" data-testid="upload-progress" data-phase={state.at}>
-      <PhaseList phases={phases} label={t('upload.title')} />
+      <PhaseList phases={phases} label={t('upload.title')} row />
     </div>
   );
 }
@@ -176,29 +188,13 @@ function fieldName(field: string, t: ReturnType<typeof useTranslation>['t']): st
     : field;
 }
 
-interface StoredProps {
-  readonly patient: PatientView;
-  readonly stored: { readonly study: string; readonly mismatch: readonly string[] };
-}
-
-function Stored({ patient, stored }: StoredProps) {
+/** What the platform found by itself, after its own reading of the image. */
+function StoredMismatch({ fields }: { fields: readonly string[] }) {
   const { t } = useTranslation();
+  if (fields.length === 0) return null;
   return (
-    <>
-      {stored.mismatch.length === 0 ? null : (
-        <p className="note note-warn" role="alert" data-testid="stored-mismatch">
-          {t('upload.mismatchAfter', {
-            fields: stored.mismatch.map((field) => fieldName(field, t)).join(', '),
-          })}
-        </p>
-      )}
-      <Link
-        className="button primary"
-        href={`/patients/${patient.id}/studies/${stored.study}`}
-        data-testid="upload-open"
-      >
-        {t('record.open')}
-      </Link>
-    </>
+    <p className="note note-warn" role="alert" data-testid="stored-mismatch">
+      {t('upload.mismatchAfter', { fields: fields.map((field) => fieldName(field, t)).join(', ') })}
+    </p>
   );
 }

@@ -48,6 +48,9 @@ const REASONS = [
   'receipt-invalid',
   'provider-unavailable',
   'input-refused',
+  'caller-not-admitted',
+  'answer-invalid',
+  'record-tampered',
 ] as const;
 /** Such a reason, or any other. */
 export type AnalysisReason = (typeof REASONS)[number] | 'other';

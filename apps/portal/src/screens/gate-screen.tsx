@@ -15,6 +15,7 @@ import { useTranslation } from 'react-i18next';
 import { CheckTable } from '../parts/check-list.tsx';
 import { Hash } from '../parts/hash.tsx';
 import { Mark } from '../parts/mark.tsx';
+import { partyName } from '../parts/party-name.ts';
 import { PreferencesMenu } from '../parts/preferences-menu.tsx';
 import { teeName } from '../parts/trust-chip.tsx';
 import { formatDateTime } from '../i18n/format.ts';
@@ -40,8 +41,16 @@ export function GateScreen() {
         </div>
       </header>
       <main className="gate" data-testid="gate" data-state={report.state} id="content">
-        <h1>{t('gate.title')}</h1>
-        <p className="gate-lead">{t('gate.lead')}</p>
+        <div className="gate-head">
+          <div>
+            <h1>{t('gate.title')}</h1>
+            <p role="status" className="gate-status">
+              {report.state === 'checking' ? t('gate.checking') : null}
+              {passed ? t(report.simulated ? 'gate.passedSimulated' : 'gate.passed') : null}
+            </p>
+          </div>
+          {passed ? <ContinueButton onPress={enter} /> : null}
+        </div>
         <Blocked report={report} onRetry={check} checking={checking} />
         {report.simulated && report.state !== 'checking' ? (
           <section className="simulated-card" data-testid="gate-simulated">
@@ -59,14 +68,8 @@ export function GateScreen() {
         </ol>
         <Build report={report} />
         <div className="gate-foot">
-          <p role="status" className="gate-status">
-            {report.state === 'checking' ? t('gate.checking') : null}
-            {passed ? t(report.simulated ? 'gate.passedSimulated' : 'gate.passed') : null}
-          </p>
-          <div className="gate-actions">
-            <EvidenceDownload evidence={report.evidence} />
-            {passed ? <ContinueButton onPress={enter} /> : null}
-          </div>
+          <p className="gate-lead">{t('gate.lead')}</p>
+          <EvidenceDownload evidence={report.evidence} />
         </div>
       </main>
     </div>
@@ -219,12 +222,6 @@ function Comparison({ report }: { report: GateReport }) {
       )}
     </>
   );
-}
-
-function partyName(party: string, t: Translate): string {
-  if (party === 'hospital' || party === 'platform' || party === 'diagnostics')
-    return t(`party.${party}`);
-  return party;
 }
 
 function HardwareFacts({ report }: { report: GateReport }) {

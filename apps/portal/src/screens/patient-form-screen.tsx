@@ -76,6 +76,7 @@ export function PatientFormScreen() {
       <p className="muted">{t('form.lead')}</p>
       <Form
         className="form panel padded"
+        validationBehavior="aria"
         aria-label={t('form.title')}
         onSubmit={(event) => {
           event.preventDefault();
@@ -177,7 +178,7 @@ function GenderField({ value, onChange, error }: GenderProps) {
         className="input"
         value={value}
         onChange={(event) => onChange(event.target.value)}
-        required
+        aria-required
         aria-invalid={error !== undefined}
         aria-describedby={error === undefined ? undefined : errorId}
         data-testid="patient-gender"

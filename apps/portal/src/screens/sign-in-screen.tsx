@@ -35,6 +35,7 @@ export function SignInScreen({ onSignIn, ended }: SignInProps) {
       await onSignIn(user, password);
     } catch (failed) {
       setPassword('');
+      setTried(false);
       setError(failed);
       setBusy(false);
     }
@@ -64,6 +65,7 @@ export function SignInScreen({ onSignIn, ended }: SignInProps) {
         ) : null}
         <Form
           className="form"
+          validationBehavior="aria"
           onSubmit={(event) => {
             event.preventDefault();
             void submit();
