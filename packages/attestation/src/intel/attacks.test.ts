@@ -103,6 +103,12 @@ describe('1: CRLs count only as their CA signed them', () => {
     rootCaCrl[rootCaCrl.length - 1] = (rootCaCrl.at(-1) ?? 0) ^ 1;
     assert.equal(await judge('sgx3', { collateral: { rootCaCrl } }), 'crl.signature');
   });
+  it('a root CRL outside its dates: crl.expired', async () => {
+    for (const dates of [{ thisUpdate: later(1) }, { nextUpdate: later(-1) }]) {
+      const rootCaCrl = await forgeCrl({ by: 'root', ...dates });
+      assert.equal(await judge('sgx3', { collateral: { rootCaCrl } }), 'crl.expired');
+    }
+  });
   it('a root CRL that names the PCK CA: pckca.revoked', async () => {
     const rootCaCrl = await forgeCrl({ by: 'root', serials: [serialOf('platformCa')] });
     assert.equal(await judge('sgx3', { collateral: { rootCaCrl } }), 'pckca.revoked');
@@ -288,6 +294,12 @@ describe('7 to 12: TCB info', () => {
       Object.assign(tcbOf(levelsOf(document)[1]), { pcesvn: 1 });
     };
     assert.equal(await judge('sgx3', { tcbInfo }), 'tcb.unsupported');
+  });
+  it('9: a PCE too low is too low', async () => {
+    const tcbInfo: Edits['tcbInfo'] = (document) => {
+      Object.assign(tcbOf(levelsOf(document)[0]), { pcesvn: 12 });
+    };
+    assert.equal((await sgxClaims({ tcbInfo })).tcbStatus, 'OutOfDate');
   });
   it('9: one component too low is too low, whatever the others are', async () => {
     const tcbInfo: Edits['tcbInfo'] = (document) => {

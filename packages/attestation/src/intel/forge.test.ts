@@ -66,6 +66,8 @@ export interface Edits {
   readonly qeReport?: (report: Bytes) => void;
   readonly qeAuthData?: Bytes;
   readonly qeSigner?: CryptoKey;
+  /** x‖y in the place of the attestation key's; the QE report names it. */
+  readonly attestationPoint?: Bytes;
   readonly certificationData?: { readonly type: number; readonly data: Bytes };
   readonly tcbInfo?: (document: JsonObject) => void;
   readonly qeIdentity?: (document: JsonObject) => void;
@@ -153,7 +155,7 @@ async function forgeQuote(kind: Kind, edits: Edits): Promise<Bytes> {
   const descriptor =
     version === 5 ? new Writer().u16le(bodyType).u32le(body.length).finish() : new Uint8Array(0);
   const signed = concatBytes(header, descriptor, body);
-  const point = await pointOf(keys.attestation);
+  const point = edits.attestationPoint ?? (await pointOf(keys.attestation));
   const authData = edits.qeAuthData ?? platform.quotingEnclave.authData;
   const report = enclaveReport(SIMULATED_PLATFORM.qe);
   report.set(await sha256(concatBytes(point, authData)), 320);
@@ -262,6 +264,7 @@ export function forgeCrl(edits: CrlEdits = {}): Promise<Bytes> {
 
 /** What a test may change in a certificate before it is signed. */
 export interface CertificateEdits {
+  readonly serial?: string;
   readonly commonName?: string;
   readonly issuer?: Bytes;
   readonly publicKey?: Bytes;
@@ -297,7 +300,7 @@ export async function forgeCertificate(
   return createCertificate({
     subject: commonName === undefined ? old.subject : encodeName({ commonName }),
     issuer: edits.issuer ?? old.issuer,
-    serial: old.serial,
+    serial: edits.serial ?? old.serial,
     notBefore: edits.notBefore ?? old.notBefore,
     notAfter: edits.notAfter ?? old.notAfter,
     publicKey: edits.publicKey ?? old.spki,

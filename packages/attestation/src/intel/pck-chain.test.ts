@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeHex, encodeUtf8 } from '@cloister/bytes';
-import { parseCertificate } from '@cloister/crypto';
+import { encodeName, parseCertificate } from '@cloister/crypto';
 import { pemChain } from '../simulated/simulated-platform.ts';
 import {
   AT,
   certificates,
   chainOf,
   forgeCertificate,
+  forgeCrl,
   judge,
   keys,
   pckChain,
@@ -81,6 +82,16 @@ describe('PCK chains that do not lead to a trusted root', () => {
     const leaf = await forgeCertificate('pck', { commonName: 'SGX TCB Signing' });
     assert.equal(await judge('sgx3', chainOf(leaf, platformCa, root)), code);
   });
+  it('a root or an intermediate of another name', async () => {
+    const name = encodeName({ commonName: 'SGX Root' });
+    const otherRoot = await forgeCertificate('root', { commonName: 'SGX Root', issuer: name });
+    const below = await forgeCertificate('platformCa', { issuer: name });
+    assert.equal(await judge('sgx3', chainOf(pck, below, otherRoot)), code);
+    const commonName = 'SGX PCK Platform';
+    const otherCa = await forgeCertificate('platformCa', { commonName });
+    const leaf = await forgeCertificate('pck', { issuer: encodeName({ commonName }) });
+    assert.equal(await judge('sgx3', chainOf(leaf, otherCa, root)), code);
+  });
   it('two or four certificates', async () => {
     assert.equal(await judge('sgx3', chainOf(pck, platformCa)), code);
     assert.equal(await judge('sgx3', chainOf(pck, platformCa, root, root)), code);
@@ -107,15 +118,46 @@ describe('PCK chains that do not lead to a trusted root', () => {
     const anchors = [{ spki: await spkiOf(keys.root) }, { spki }];
     assert.equal(await judge('sgx3', edits, { anchors }), 'tcbinfo.signature');
   });
+  it('a TCB signer of another name, or in a chain of another length', async () => {
+    const other = await forgeCertificate('tcbSigning', { commonName: 'SGX TCB' });
+    for (const tcbInfoChain of [
+      pemChain(other, root),
+      pemChain(certificates.tcbSigning),
+      pemChain(certificates.tcbSigning, root, root),
+      'no PEM',
+    ]) {
+      assert.equal(await judge('sgx3', { collateral: { tcbInfoChain } }), 'tcbinfo.signature');
+    }
+  });
   it('a PCK certificate as TCB signer', async () => {
     const tcbInfoChain = pemChain(pck, root);
     const edits: Edits = { documentSigner: keys.pck.privateKey, collateral: { tcbInfoChain } };
     assert.equal(await judge('sgx3', edits), 'tcbinfo.signature');
   });
-  it('an expired TCB signer: tcbinfo.expired', async () => {
-    const old = await forgeCertificate('tcbSigning', { notAfter: later(-1) });
-    const tcbInfoChain = pemChain(old, root);
-    assert.equal(await judge('sgx3', { collateral: { tcbInfoChain } }), 'tcbinfo.expired');
+  it('a revoked signer of one document only: tcbsigner.revoked', async () => {
+    const other = await forgeCertificate('tcbSigning', { serial: '77' });
+    const chain = pemChain(other, root);
+    const rootCaCrl = await forgeCrl({ by: 'root', serials: ['77'] });
+    for (const member of ['tcbInfoChain', 'qeIdentityChain'] as const) {
+      const collateral = { rootCaCrl, [member]: chain };
+      assert.equal(await judge('sgx3', { collateral }), 'tcbsigner.revoked', member);
+      assert.equal(await judge('sgx3', { collateral: { [member]: chain } }), 'ok', member);
+    }
+  });
+  it('a document signer outside its dates', async () => {
+    for (const dates of [{ notAfter: later(-1) }, { notBefore: later(1) }]) {
+      const chain = pemChain(await forgeCertificate('tcbSigning', dates), root);
+      const tcb = { collateral: { tcbInfoChain: chain } };
+      assert.equal(await judge('sgx3', tcb), 'tcbinfo.expired');
+      const qe = { collateral: { qeIdentityChain: chain } };
+      assert.equal(await judge('sgx3', qe), 'qeid.expired');
+    }
+  });
+  it('an expired PCK certificate or PCK CA: pck.expired', async () => {
+    const old = await forgeCertificate('pck', { notAfter: later(-1) });
+    assert.equal(await judge('sgx3', chainOf(old, platformCa, root)), 'pck.expired');
+    const oldCa = await forgeCertificate('platformCa', { notAfter: later(-1) });
+    assert.equal(await judge('sgx3', chainOf(pck, oldCa, root)), 'pck.expired');
   });
 });
 

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EvidenceCrypto } from './evidence-crypto.ts';
 import { WEB_CRYPTO } from './evidence-crypto.ts';
+import { pemChain } from '../simulated/simulated-platform.ts';
 import {
   AT,
   certificates,
+  chainOf,
   forge,
+  forgeCertificate,
   forgeCrl,
   keys,
   spkiOf,
@@ -145,6 +148,40 @@ describe('VerificationCache', () => {
       const code = member === 'tcbInfo' ? 'tcbinfo.signature' : 'qeid.signature';
       assert.equal(await codeOf(forged, { cache, collateral }), code);
     }
+  });
+
+  it('does not serve a document with another chain, or a CRL for another CA', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    const publicKey = await spkiOf(stranger);
+    const signer = await forgeCertificate('tcbSigning', { publicKey });
+    const tcbInfoChain = pemChain(signer, certificates.root);
+    const { rootCaCrl } = forged.options.collateral;
+    const other = { ...forged.options.collateral, tcbInfoChain };
+    assert.equal(await codeOf(forged, { cache, collateral: other }), 'tcbinfo.signature');
+    const swapped = { ...forged.options.collateral, pckCrl: rootCaCrl };
+    assert.equal(await codeOf(forged, { cache, collateral: swapped }), 'crl.issuer');
+  });
+
+  it('does not serve an attestation key under another PCK certificate', async () => {
+    const cache = new VerificationCache();
+    assert.equal(await codeOf(await forge('sgx3'), { cache }), 'ok');
+    const pck = await forgeCertificate('pck', { publicKey: await spkiOf(stranger) });
+    const other = await forge('sgx3', chainOf(pck, certificates.platformCa, certificates.root));
+    assert.equal(await codeOf(other, { cache }), 'qereport.signature');
+  });
+
+  it('keeps nothing of a verification that the world let down', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3');
+    const broken: EvidenceCrypto = {
+      sha256: (data) => WEB_CRYPTO.sha256(data),
+      importP256: () => Promise.reject(new TypeError('no key store')),
+    };
+    await assert.rejects(verify('sgx3', forged, { cache, crypto: broken }), TypeError);
+    assert.equal(cache.pckChains.size, 0);
+    assert.equal(await codeOf(forged, { cache }), 'ok');
   });
 
   it('does not see what a caller writes into a buffer later', async () => {
