@@ -2,6 +2,7 @@
  * Makes Intel evidence of any kind that verifies, and lets a test spoil exactly one thing in it
  * before it is signed: so a refusal can have one reason only. Not a test of its own.
  */
+import assert from 'node:assert/strict';
 import {
   concatBytes,
   decodeHex,
@@ -26,6 +27,7 @@ import {
   subjectKeyIdentifierExtension,
   type ExtensionInput,
 } from '@cloister/crypto';
+import type { SgxClaims, TdxClaims } from '../claims.ts';
 import { SIMULATED_PLATFORM } from '../simulated/create-collateral.ts';
 import { createSimulatedPlatform, pointOf } from '../simulated/create-platform.ts';
 import { encodeEnclaveReport } from '../simulated/enclave-report.ts';
@@ -137,6 +139,22 @@ export async function judge(
 ): Promise<string> {
   const result = await verify(kind, await forge(kind, edits), more);
   return result.ok ? 'ok' : result.code;
+}
+
+/** What evidence with these edits, which must verify, claims. */
+export async function sgxClaims(edits: Edits = {}): Promise<SgxClaims> {
+  const { quote, options } = await forge('sgx3', edits);
+  const result = await verifySgxQuote(quote, options);
+  assert.ok(result.ok, JSON.stringify(result));
+  return result.claims;
+}
+
+/** As `sgxClaims`, for TDs. */
+export async function tdxClaims(kind: Kind, edits: Edits = {}): Promise<TdxClaims> {
+  const { quote, options } = await forge(kind, edits);
+  const result = await verifyTdxQuote(quote, options);
+  assert.ok(result.ok, JSON.stringify(result));
+  return result.claims;
 }
 
 async function forgeQuote(kind: Kind, edits: Edits): Promise<Bytes> {
