@@ -135,7 +135,7 @@ export function createChannel(options: ChannelOptions): Fetch {
   }
 
   return async (request) => {
-    const content = new Uint8Array(await request.arrayBuffer());
+    const content = (await readBody(request, Number.MAX_SAFE_INTEGER)) ?? new Uint8Array();
     let renewed = false;
     let corrected = false;
     for (;;) {

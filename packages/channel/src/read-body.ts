@@ -1,4 +1,4 @@
-import { type Bytes, concatBytes } from '@cloister/bytes';
+import { asBytes, type Bytes, concatBytes } from '@cloister/bytes';
 
 /** A body read to the end, or undefined as soon as it is longer than `limit`: then it is cancelled. */
 export async function readBody(
@@ -17,7 +17,7 @@ export async function readBody(
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- a stream is read chunk by chunk
     const { done, value } = await reader.read();
-    if (done) return concatBytes(...chunks);
+    if (done) return joinChunks(chunks);
     length += value.length;
     if (length > limit) {
       reader.releaseLock();
@@ -26,6 +26,12 @@ export async function readBody(
     }
     chunks.push(value);
   }
+}
+
+function joinChunks(chunks: readonly Uint8Array[]): Bytes {
+  const [first, ...others] = chunks;
+  // A body that was made from bytes comes in one piece, which nobody else holds.
+  return first !== undefined && others.length === 0 ? asBytes(first) : concatBytes(...chunks);
 }
 
 /** Stops a body that nobody will read. Not awaited: a stream may never settle its cancellation. */

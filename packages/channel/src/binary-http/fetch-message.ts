@@ -64,7 +64,7 @@ export function toRequest(message: BinaryRequest): Request {
     return new Request(url, {
       method,
       headers: toHeaders(headers),
-      ...(BODILESS_METHODS.has(method) ? {} : { body: content }),
+      ...(BODILESS_METHODS.has(method) ? {} : { body: streamOf(content), duplex: 'half' }),
     });
   } catch (cause) {
     // fetch refuses methods such as CONNECT and TRACE.
@@ -91,6 +91,16 @@ export async function responseMessage(
 export function toResponse({ status, headers, content }: BinaryResponse): Response {
   const body = BODILESS_STATUSES.has(status) ? null : content;
   return new Response(body, { status, headers: toHeaders(headers) });
+}
+
+/** The bytes as a body: fetch would copy them, a stream hands them on. */
+function streamOf(content: Bytes): ReadableStream<Bytes> {
+  return new ReadableStream({
+    start(controller) {
+      if (content.length > 0) controller.enqueue(content);
+      controller.close();
+    },
+  });
 }
 
 function toHeaders(fields: readonly Field[]): Headers {

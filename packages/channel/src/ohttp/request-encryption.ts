@@ -42,7 +42,7 @@ export async function setupRequest({
   return {
     enc,
     context,
-    seal: async (binaryRequest) => concatBytes(header, enc, await context.seal(binaryRequest)),
+    seal: (binaryRequest) => context.seal(binaryRequest, undefined, concatBytes(header, enc)),
   };
 }
 

@@ -37,7 +37,7 @@ export async function sealResponse(
   plaintext: Bytes,
 ): Promise<Bytes> {
   const { aead, nonce } = await deriveResponseAead(hpke, context, enc, responseNonce);
-  return concatBytes(responseNonce, await aead.seal(nonce, EMPTY, plaintext));
+  return aead.seal(nonce, EMPTY, plaintext, responseNonce);
 }
 
 /** The plaintext of an encapsulated response; throws where it does not belong to the request. */

@@ -37,7 +37,8 @@ export interface ExportingContext {
 
 /** The sender's half: each `seal` takes the next sequence number. */
 export interface SenderContext extends ExportingContext {
-  seal(plaintext: Bytes, aad?: Bytes): Promise<Bytes>;
+  /** The ciphertext, behind `prefix` where there is one. */
+  seal(plaintext: Bytes, aad?: Bytes, prefix?: Bytes): Promise<Bytes>;
 }
 
 /** The recipient's half: messages open in the order in which they were sealed. */
@@ -137,10 +138,10 @@ function createSender({ aead, baseNonce, export: exportSecret }: Schedule): Send
   let sequence = 0;
   return {
     export: exportSecret,
-    async seal(plaintext, aad = EMPTY) {
+    async seal(plaintext, aad = EMPTY, prefix = EMPTY) {
       // Taken before anything is awaited: two seals at once never share a nonce.
       const nonce = nonceOf(baseNonce, sequence++);
-      return aead.seal(nonce, aad, plaintext);
+      return aead.seal(nonce, aad, plaintext, prefix);
     },
   };
 }

@@ -15,6 +15,7 @@ const X25519_SPKI = decodeHex('302a300506032b656e032100');
 const ML_KEM_PKCS8 = decodeHex('3054020100300b060960864801650304040204428040');
 const ML_KEM_SPKI = decodeHex('308204b2300b0609608648016503040402038204a100');
 const TAG_SIZE = 16;
+const EMPTY: Bytes = new Uint8Array();
 
 type Gcm = 'aes-128-gcm' | 'aes-256-gcm';
 
@@ -137,12 +138,12 @@ function createAesGcm<Key extends KeyObject, Buf extends Uint8Array>(
 ): AesGcm {
   const algorithm: Gcm = key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm';
   return {
-    seal(nonce, aad, plaintext) {
+    seal(nonce, aad, plaintext, prefix = EMPTY) {
       const cipher = node.createCipheriv(algorithm, key, checkLength(nonce, 12));
       cipher.setAAD(aad);
       const body = cipher.update(plaintext);
       const rest = cipher.final();
-      return concatBytes(body, rest, cipher.getAuthTag());
+      return concatBytes(prefix, body, rest, cipher.getAuthTag());
     },
     open(nonce, aad, ciphertext) {
       const bodySize = ciphertext.length - TAG_SIZE;

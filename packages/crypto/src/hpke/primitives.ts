@@ -38,7 +38,8 @@ export interface MlKem768 {
 
 /** AES-GCM with a 16-byte tag under one key. */
 export interface AesGcm {
-  seal(nonce: Bytes, aad: Bytes, plaintext: Bytes): Awaitable<Bytes>;
+  /** `prefix`, then the ciphertext, then the tag: large messages are copied once less. */
+  seal(nonce: Bytes, aad: Bytes, plaintext: Bytes, prefix?: Bytes): Awaitable<Bytes>;
   /** The plaintext; throws where the tag is wrong. */
   open(nonce: Bytes, aad: Bytes, ciphertext: Bytes): Awaitable<Bytes>;
 }

@@ -154,8 +154,11 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
     const usages: KeyUsage[] = ['encrypt', 'decrypt'];
     const imported = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, usages);
     return {
-      seal: async (nonce, aad, plaintext) =>
-        new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, plaintext)),
+      async seal(nonce, aad, plaintext, prefix) {
+        const sealed = await crypto.subtle.encrypt(gcm(nonce, aad), imported, plaintext);
+        const bytes = new Uint8Array(sealed);
+        return prefix === undefined || prefix.length === 0 ? bytes : concatBytes(prefix, bytes);
+      },
       open: async (nonce, aad, ciphertext) =>
         new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, ciphertext)),
     };
