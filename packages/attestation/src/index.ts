@@ -128,3 +128,14 @@ export {
   snpEndorsementsOf,
   type SnpEndorsements,
 } from './snp/endorsements.ts';
+export { checkHclBinding, type BoundHclReport } from './azure-hcl/hcl-binding.ts';
+export { parseHclReport, type HclReport } from './azure-hcl/hcl-report.ts';
+export { parseHclRuntimeClaims, type HclRuntimeClaims } from './azure-hcl/runtime-claims.ts';
+export { parseTpmAttest, type TpmAttest, type TpmQuote } from './azure-hcl/tpm-quote.ts';
+export {
+  verifyHclReport,
+  type HclClaims,
+  type HclHardware,
+  type HclReportOptions,
+} from './azure-hcl/verify-hcl-report.ts';
+export { unwrapOpenEnclaveReport } from './open-enclave/open-enclave-report.ts';
