@@ -10,7 +10,7 @@ import type { Jwk } from '@cloister/crypto';
 import { InferenceError } from './inference-error.ts';
 
 /** The one service that may ask for inference. */
-export const CALLER = 'records';
+const CALLER = 'records';
 /** Keys of issuers are fetched again after so long, when a token does not verify. */
 const REFETCH_MS = 10_000;
 

@@ -91,6 +91,10 @@ export interface SceneChanges {
   readonly contract?: (text: string) => string;
   readonly key?: (key: Bytes) => Bytes | undefined;
   readonly workers?: number;
+  /** What the attestation service's `/certs` gives. */
+  readonly issuerKeys?: (real: Jwk) => Promise<readonly Jwk[]>;
+  /** The clock of the service. */
+  readonly now?: () => Date;
 }
 
 /** A store folder with one sealed model; gives the folder and the key. */
@@ -165,9 +169,9 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
     evidence: rememberIssued(inference, { lease: manifest.manifest.lease, now }),
     sigKey: inference.sigKey.privateKey,
     simulated: true,
-    fetchIssuerKeys: () => Promise.resolve([issuerJwk]),
+    fetchIssuerKeys: () => changes.issuerKeys?.(issuerJwk) ?? Promise.resolve([issuerJwk]),
     origins: ['https://portal.example'],
-    now,
+    now: changes.now ?? now,
     newId: () => 'made-here',
     log,
     metrics: createMetrics(),

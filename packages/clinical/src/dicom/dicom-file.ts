@@ -52,10 +52,14 @@ export interface DicomFile extends Partial<PixelDescription> {
   readonly dataSet: DataSet;
 }
 
-/** No image may be larger than this, in samples of all frames: what one decoder may allocate. */
-export const MAX_SAMPLES: number = 1 << 27;
+/** No frame may have more samples: what a decoder may allocate. The largest radiographs have 2^25. */
+export const MAX_SAMPLES: number = 1 << 26;
+/** Nor all frames together; they are decoded one by one. */
+const MAX_ALL_SAMPLES = 2 ** 31;
 /** A file with more bytes is refused before it is read. */
 export const MAX_FILE_BYTES: number = 1 << 29;
+/** A deflated data set may not grow past this. */
+const MAX_INFLATED = 1 << 28;
 const PREAMBLE = 128;
 const UID = /^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+$/;
 
@@ -82,7 +86,7 @@ export function parseDicom(bytes: Uint8Array): DicomFile {
   }
   const dataSet =
     transferSyntaxUid === DEFLATED
-      ? new DataSetReader(inflate(bytes.subarray(reader.position), MAX_FILE_BYTES), 0).readDataSet(
+      ? new DataSetReader(inflate(bytes.subarray(reader.position), MAX_INFLATED), 0).readDataSet(
           true,
         )
       : reader.readDataSet(transferSyntax.explicitVr);
@@ -162,7 +166,8 @@ function describePixels(dataSet: DataSet): PixelDescription | undefined {
   if (highBit < bitsStored - 1 || highBit >= bitsAllocated) malformed('high bit');
   if (representation > 1) malformed('pixel representation');
   if (planarConfiguration > 1) malformed('planar configuration');
-  if (rows * columns * samplesPerPixel * frames > MAX_SAMPLES) {
+  const samples = rows * columns * samplesPerPixel;
+  if (samples > MAX_SAMPLES || samples * frames > MAX_ALL_SAMPLES) {
     throw new MalformedError('too_large', 'DICOM image');
   }
   const planar = planarConfiguration === 1 && samplesPerPixel === 3;

@@ -32,7 +32,7 @@ export type ModelRefusal =
   | 'model_invalid';
 
 /** Thrown where a model may not be loaded. */
-export class ModelError extends Error {
+class ModelError extends Error {
   override readonly name = 'ModelError';
   readonly code: ModelRefusal;
 
