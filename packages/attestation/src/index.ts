@@ -105,8 +105,10 @@ export { verifyPeer, type PeerTrust } from './peer/verify-peer.ts';
 export { verifySimulatedQuote } from './simulated/verify-simulated-quote.ts';
 export type {
   AppraisalPolicy,
+  BitPolicy,
   SgxPolicy,
   SnpPolicy,
+  SnpTcbPolicy,
   TcbPolicy,
   TdxPolicy,
 } from './appraisal/appraisal-policy.ts';

@@ -1,5 +1,5 @@
 import type { Bytes } from '@cloister/bytes';
-import type { TcbStatus } from '../claims.ts';
+import type { SnpClaims, SnpTcb, TcbStatus } from '../claims.ts';
 
 /**
  * What claims must be to be acceptable (spec/evidence.md 8). What is left out keeps its safe
@@ -67,12 +67,46 @@ export interface TdxPolicy {
   readonly extraXfam?: string;
 }
 
-/** As `SgxPolicy`, for SEV-SNP guests. */
+/** As `SgxPolicy`, for SEV-SNP guests (spec/evidence.md 9.4 and 9.6.8). */
 export interface SnpPolicy {
   readonly measurement?: readonly string[];
   readonly hostData?: readonly string[];
   readonly idKeyDigest?: readonly string[];
+  /** Refuses guests whose ID key no author signed. */
+  readonly authorKeyDigest?: readonly string[];
+  readonly familyId?: readonly string[];
+  readonly imageId?: readonly string[];
+  readonly minGuestSvn?: number;
   readonly allowMigration?: boolean;
   /** The privilege levels that may have asked; 0 unless told. */
   readonly vmpls?: readonly number[];
+  /** The least TCBs by product line; lines that are not named do not count. */
+  readonly tcb?: Readonly<Partial<Record<SnpClaims['product'], SnpTcbPolicy>>>;
+  /** Firmware version that runs at least: major, minor, build. */
+  readonly minVersion?: readonly [number, number, number];
+  /** Chips that count (CHIP_ID); a masked one never does. */
+  readonly chipIds?: readonly string[];
+  /** Providers whose VLEKs count; a VCEK has none. */
+  readonly cspIds?: readonly string[];
+  /** Bits of POLICY: what the guest's owner lets the host do. */
+  readonly guestPolicy?: BitPolicy;
+  /** Bits of PLATFORM_INFO, of which 5 says that aliases were looked for (BadRAM). */
+  readonly platformInfo?: BitPolicy;
+  /** Bits of LAUNCH_MIT_VECTOR; reports before version 5 have none, and are refused. */
+  readonly launchMitigations?: BitPolicy;
+  /** Bits of CURRENT_MIT_VECTOR. */
+  readonly currentMitigations?: BitPolicy;
+}
+
+/** The least TCBs of one product line; components that are left out may be anything. */
+export interface SnpTcbPolicy {
+  readonly reported?: Partial<SnpTcb>;
+  readonly committed?: Partial<SnpTcb>;
+  readonly launch?: Partial<SnpTcb>;
+}
+
+/** Bits that must be set, and bits that must not. */
+export interface BitPolicy {
+  readonly required?: bigint;
+  readonly forbidden?: bigint;
 }

@@ -1,14 +1,10 @@
 import { concatBytes, decodeHex, equalBytes } from '@cloister/bytes';
 import { CheckList } from '../check-list.ts';
-import type {
-  EvidenceClaims,
-  IntelPlatformClaims,
-  SgxClaims,
-  SnpClaims,
-  TdxClaims,
-} from '../claims.ts';
+import type { EvidenceClaims, IntelPlatformClaims, SgxClaims, TdxClaims } from '../claims.ts';
 import type { Appraisal } from '../verification.ts';
 import type { AppraisalPolicy, TcbPolicy, TdxPolicy } from './appraisal-policy.ts';
+import { appraiseSnp } from './appraise-snp.ts';
+import { expectAmong } from './expect-among.ts';
 import { DEFAULT_TCB_STATUSES, findingsOf, isMigratable } from './findings.ts';
 
 /** SEPT_VE_DISABLE (bit 28), PKS (30), PERFMON (63); see spec/evidence.md 8. */
@@ -34,7 +30,7 @@ export function appraise(claims: EvidenceClaims, policy: AppraisalPolicy): Claim
   const { roots = 'hardware', allowDebug = false } = policy;
   list.expect('sort of evidence', claims.simulated === (roots === 'simulated'), 'policy.simulated');
   list.expect('not debuggable', !claims.debug || allowDebug, 'policy.debug');
-  if (claims.tee === 'snp') appraiseSnp(list, claims, policy);
+  if (claims.tee === 'snp') appraiseSnp(list, claims, policy.snp ?? {});
   else {
     appraisePlatform(list, claims, policy);
     if (claims.tee === 'sgx') appraiseSgx(list, claims, policy);
@@ -128,16 +124,6 @@ function appraiseTdx(list: CheckList, claims: TdxClaims, tdx: TdxPolicy): void {
   expectAmong(list, 'MROWNERCONFIG', claims.mrownerconfig, tdx.mrownerconfig, measured);
 }
 
-function appraiseSnp(list: CheckList, claims: SnpClaims, { snp = {} }: AppraisalPolicy): void {
-  const fixed = !claims.migrateMA || snp.allowMigration === true;
-  list.expect('not migratable', fixed, 'policy.migratable');
-  list.expect('VMPL', (snp.vmpls ?? [0]).includes(claims.vmpl), 'policy.attributes');
-  const measured = 'policy.measurement';
-  expectAmong(list, 'MEASUREMENT', claims.measurement, snp.measurement, measured);
-  expectAmong(list, 'HOST_DATA', claims.hostData, snp.hostData, measured);
-  expectAmong(list, 'ID_KEY_DIGEST', claims.idKeyDigest, snp.idKeyDigest, measured);
-}
-
 function appraiseReportData(list: CheckList, found: string, { reportData }: AppraisalPolicy): void {
   if (reportData === undefined) {
     list.skip('REPORTDATA', 'none expected: nothing says whose claims these are');
@@ -147,17 +133,6 @@ function appraiseReportData(list: CheckList, found: string, { reportData }: Appr
   const padding = new Uint8Array(Math.max(0, 64 - reportData.length));
   const matches = equalBytes(decodeHex(found), concatBytes(reportData, padding));
   list.expect('REPORTDATA', matches && reportData.length > 0, 'policy.report_data');
-}
-
-function expectAmong(
-  list: CheckList,
-  check: string,
-  value: string,
-  allowed: readonly string[] | undefined,
-  code: string,
-): void {
-  if (allowed === undefined) list.skip(check, 'any');
-  else list.expect(check, allowed.includes(value), code);
 }
 
 /** Whether every bit that is set lies in one of the masks. */
