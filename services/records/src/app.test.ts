@@ -18,6 +18,9 @@ import {
 
 const CANARY = 'CANARY-Kovalenko';
 
+const sendText = (call: Client, body: string, type = 'application/fhir+json') =>
+  call('POST', '/fhir/Patient', { body, headers: { 'content-type': type } });
+
 describe('the FHIR interface', () => {
   let running: Running;
   let call: Client;
@@ -150,15 +153,13 @@ describe('the FHIR interface', () => {
   });
 
   it('refuses text that is no JSON, too much of it, other types and media types', async () => {
-    const send = (body: string, type = 'application/fhir+json') =>
-      call('POST', '/fhir/Patient', { body, headers: { 'content-type': type } });
-    assert.equal((await send('{')).status, 400);
-    assert.equal((await send('{"resourceType":"Patient","a":1,"a":2}')).status, 400);
-    assert.equal((await send('[]')).status, 400);
-    assert.equal((await send('[{'.repeat(5000))).status, 400);
-    assert.equal((await send('{"resourceType":"Task"}')).status, 400);
-    assert.equal((await send(`"${'x'.repeat(2 << 20)}"`)).status, 413);
-    assert.equal((await send('<Patient/>', 'application/fhir+xml')).status, 415);
+    assert.equal((await sendText(call, '{')).status, 400);
+    assert.equal((await sendText(call, '{"resourceType":"Patient","a":1,"a":2}')).status, 400);
+    assert.equal((await sendText(call, '[]')).status, 400);
+    assert.equal((await sendText(call, '[{'.repeat(5000))).status, 400);
+    assert.equal((await sendText(call, '{"resourceType":"Task"}')).status, 400);
+    assert.equal((await sendText(call, `"${'x'.repeat(2 << 20)}"`)).status, 413);
+    assert.equal((await sendText(call, '<Patient/>', 'application/fhir+xml')).status, 415);
   });
 
   it('refuses a second patient with an identifier that is taken, also at the same time', async () => {
@@ -168,7 +169,10 @@ describe('the FHIR interface', () => {
     const both = await Promise.all(
       [1, 2, 3].map(() => call('POST', '/fhir/Patient', { body: patient('MRN-9') })),
     );
-    assert.deepEqual(both.map((a) => a.status).toSorted(), [201, 409, 409]);
+    assert.deepEqual(
+      both.map((a) => a.status).toSorted((a, b) => a - b),
+      [201, 409, 409],
+    );
   });
 
   it('updates by version only', async () => {
@@ -249,11 +253,9 @@ describe('the audit log', () => {
     const answer = await call('GET', `/fhir/AuditEvent?patient=${id}&_sort=date`);
     const events = entries(answer);
     for (const event of events) assert.deepEqual(validateFhir(event), []);
-    assert.deepEqual(events.map((e) => (e['subtype'] as JsonObject[])[0]?.['code']).toSorted(), [
-      'create',
-      'read',
-      'search-type',
-    ]);
+    const codes = events.map((e) => (e['subtype'] as JsonObject[])[0]?.['code']);
+    assert.deepEqual(new Set(codes), new Set(['create', 'read', 'search-type']));
+    assert.equal(codes.length, 3);
     assert.ok(JSON.stringify(events).includes('req-1'));
     assert.ok(JSON.stringify(events).includes('Practitioner/'));
     const all = entries(await call('GET', '/fhir/AuditEvent?_count=100'));

@@ -15,10 +15,14 @@ import {
   type Running,
   signIn,
   start,
+  textOf,
 } from '../tools/test-records.ts';
 
 const CANARY = 'CANARY-Kovalenko';
 const PNG = png(80, 80);
+
+const filesIn = ({ folder }: Running) =>
+  readdirSync(join(folder, 'blobs'), { recursive: true }).length;
 
 describe('images', () => {
   let running: Running;
@@ -37,7 +41,7 @@ describe('images', () => {
     const answer = await upload(PNG);
     assert.equal(answer.status, 201);
     assert.equal(answer.json['mismatch'], undefined);
-    const reference = String(answer.json['imagingStudy']);
+    const reference = textOf(answer.json['imagingStudy']);
     const study = await call('GET', `/fhir/${reference}`);
     assert.deepEqual(validateFhir(study.json), []);
     assert.deepEqual(study.json['subject'], { reference: `Patient/${id}` });
@@ -52,19 +56,18 @@ describe('images', () => {
   });
 
   it('refuses what it cannot use, and leaves no file behind', async () => {
-    const files = () => readdirSync(join(running.folder, 'blobs'), { recursive: true }).length;
-    const stored = files();
+    const stored = filesIn(running);
     assert.equal((await upload(PNG, 'image/jpeg')).status, 422);
     assert.equal((await upload(PNG, 'text/plain')).status, 415);
     assert.equal((await upload(PNG.subarray(0, 60))).status, 422);
     assert.equal((await upload(random(500), 'application/dicom')).status, 422);
     assert.equal((await upload(PNG, 'image/png', 'nobody')).status, 404);
     assert.equal((await upload(new Uint8Array((32 << 20) + 1))).status, 413);
-    assert.equal(files(), stored);
+    assert.equal(filesIn(running), stored);
   });
 
   it('shows no image whose file was changed or is gone', async () => {
-    const study = String((await upload(png(70, 70))).json['imagingStudy']).split('/')[1];
+    const study = textOf((await upload(png(70, 70))).json['imagingStudy']).split('/')[1];
     const newest = readdirSync(join(running.folder, 'blobs'), { recursive: true })
       .map((name) => join(running.folder, 'blobs', String(name)))
       .filter((name) => statSync(name).isFile())
@@ -81,7 +84,7 @@ describe('images', () => {
   });
 
   it('orders an opinion on a study of the right patient only', async () => {
-    const reference = String((await upload(png(90, 90))).json['imagingStudy']);
+    const reference = textOf((await upload(png(90, 90))).json['imagingStudy']);
     const other = idOf(await call('POST', '/fhir/Patient', { body: patient('MRN-J') }));
     const task = (change: JsonObject = {}): JsonObject => ({
       resourceType: 'Task',

@@ -34,6 +34,7 @@ import { createApp } from './app.ts';
 import { createChannelIdentity } from './channel-identity.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
+import { nameEvidence } from './jobs/name-evidence.ts';
 import { createJobWorker } from './jobs/worker.ts';
 import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
@@ -53,6 +54,7 @@ const REQUESTS_KEPT_MS = 48 * 3600_000;
 
 const write = (line: string): void => void process.stdout.write(line);
 const now = (): Date => new Date();
+const readText = (path: string): Promise<string> => readFile(path, 'utf8');
 const random: Random = (length) => new Uint8Array(randomBytes(length));
 const log = createLog<RecordsEvents>({ service: SERVICE, write, now });
 
@@ -64,7 +66,6 @@ try {
 }
 
 async function run(): Promise<void> {
-  const readText = (path: string): Promise<string> => readFile(path, 'utf8');
   const config = await loadConfig(configSchema, {
     env: process.env,
     args: process.argv.slice(2),
@@ -102,9 +103,8 @@ async function run(): Promise<void> {
   const database = join(data, 'records.db');
   const tenantKey = await loadTenantKey(secrets, random, existsSync(database));
   const opening = performance.now();
-  const store = openSqliteStore(database, {
-    ...(config.maxPages === undefined ? {} : { maxPages: config.maxPages }),
-  });
+  const { maxPages } = config;
+  const store = openSqliteStore(database, maxPages === undefined ? {} : { maxPages });
   const ledger = await openLedger({
     store,
     tenant: manifest.deployment,
@@ -182,18 +182,21 @@ async function run(): Promise<void> {
         }),
       open: (peer, baseUrl) =>
         createInferenceClient(
-          createChannel({
-            peer,
-            url: `${baseUrl}/.well-known/ohttp-gateway`,
-            transport,
-            now,
-            random,
-            kems,
-            signCall: {
-              key: channel.identity.sigKey.privateKey,
-              token: () => channel.identity.token(),
-            },
-          }),
+          nameEvidence(
+            createChannel({
+              peer,
+              url: `${baseUrl}/.well-known/ohttp-gateway`,
+              transport,
+              now,
+              random,
+              kems,
+              signCall: {
+                key: channel.identity.sigKey.privateKey,
+                token: () => channel.identity.token(),
+              },
+            }),
+            peer.evidenceDigest,
+          ),
         ),
     },
   });
@@ -241,7 +244,7 @@ async function run(): Promise<void> {
     config.metricsPort === undefined
       ? undefined
       : await serve({ app: metrics.app, port: config.metricsPort, host: config.host });
-  worker.resume();
+  await worker.resume();
   log('ready', { port: Number(new URL(serving.url).port) });
   write(`listening on ${serving.url}\n`);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { JsonObject } from '@cloister/bytes';
-import { client, type Running, signIn, start } from '../tools/test-records.ts';
+import { client, type Running, signIn, start, textOf } from '../tools/test-records.ts';
 
 describe('signing in', () => {
   let running: Running;
@@ -16,10 +16,10 @@ describe('signing in', () => {
     const { json } = await anonymous('POST', '/session', {
       body: JSON.stringify({ user: 'radiologist', password: 'radiologist-password' }),
     });
-    assert.match(String((json['user'] as JsonObject)['practitioner']), /^Practitioner\//);
+    assert.match(textOf((json['user'] as JsonObject)['practitioner']), /^Practitioner\//);
     assert.equal((json['user'] as JsonObject)['role'], 'radiologist');
     assert.equal(
-      (await client(running, String(json['token']))('GET', '/fhir/Patient')).status,
+      (await client(running, textOf(json['token']))('GET', '/fhir/Patient')).status,
       200,
     );
   });

@@ -9,7 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { crc32, deflateSync } from 'node:zlib';
-import { type Bytes, encodeBase64url, isJsonObject, type JsonObject } from '@cloister/bytes';
+import {
+  asBytes,
+  type Bytes,
+  encodeBase64url,
+  isJsonObject,
+  type JsonObject,
+  parseJsonObject,
+} from '@cloister/bytes';
 import { importSealingKey } from '@cloister/sealing';
 import { createLog } from '@cloister/service';
 import { createApp, type AppDeps } from '../src/app.ts';
@@ -27,8 +34,8 @@ const N = 1 << 14;
 export function account(user: string, role: Account['role']): Account {
   const salt = random(16);
   const hash = scryptSync(`${user}-password`, salt, 32, { N, r: 8, p: 1 });
-  const scrypt = { salt: encodeBase64url(salt), hash: encodeBase64url(hash), N };
-  return { user, role, name: `Test ${user}`, scrypt } as Account;
+  const scrypt = { salt: encodeBase64url(salt), hash: encodeBase64url(hash), N } as const;
+  return { user, role, name: `Test ${user}`, scrypt };
 }
 export const ACCOUNTS = [account('clerk', 'clerk'), account('radiologist', 'radiologist')];
 const root = mkdtempSync(join(tmpdir(), 'cloister-app-'));
@@ -94,25 +101,25 @@ export type Client = (
 
 export function client({ app }: Running, token?: string): Client {
   return async (method, path, { body, headers = {}, encapsulation } = {}) => {
-    const raw = typeof body === 'string' || body instanceof Uint8Array || body === undefined;
+    const given = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+    const sent = given ? body : JSON.stringify(body);
     const response = await app.request(
       `https://records${path}`,
       {
         method,
         headers: {
           ...(token ? { authorization: `Bearer ${token}` } : {}),
-          ...(raw ? {} : { 'content-type': 'application/fhir+json' }),
+          ...(given ? {} : { 'content-type': 'application/fhir+json' }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as BodyInit }),
+        ...(sent === undefined ? {} : { body: typeof sent === 'string' ? sent : asBytes(sent) }),
       },
       encapsulation ? { encapsulation } : {},
     );
     const bytes = new Uint8Array(await response.arrayBuffer());
-    let json: unknown = {};
-    if (bytes.length > 0 && /json/.test(response.headers.get('content-type') ?? ''))
-      json = JSON.parse(Buffer.from(bytes).toString());
-    return { status: response.status, headers: response.headers, bytes, json: json as JsonObject };
+    const isJson = bytes.length > 0 && /json/.test(response.headers.get('content-type') ?? '');
+    const json = isJson ? parseJsonObject(Buffer.from(bytes).toString()) : {};
+    return { status: response.status, headers: response.headers, bytes, json };
   };
 }
 
@@ -135,10 +142,23 @@ export const idOf = ({ json }: Answer) => textOf(json['id']);
 export const entries = ({ json }: Answer) =>
   (Array.isArray(json['entry']) ? json['entry'] : [])
     .filter(isJsonObject)
-    .map((e) => e['resource'] as JsonObject);
+    .map((e) => e['resource'])
+    .filter(isJsonObject);
 export const refusal = ({ json }: Answer): unknown => {
-  const [issue] = json['issue'] as { code: string; details: { coding: { code: string }[] } }[];
-  return issue?.details.coding[0]?.code;
+  const [issue] = Array.isArray(json['issue']) ? json['issue'] : [];
+  const details = isJsonObject(issue) ? issue['details'] : undefined;
+  const [coding] =
+    isJsonObject(details) && Array.isArray(details['coding']) ? details['coding'] : [];
+  return isJsonObject(coding) ? coding['code'] : undefined;
+};
+
+const chunk = (type: string, data: Uint8Array) => {
+  const body = Buffer.concat([Buffer.from(type), data]);
+  const out = Buffer.alloc(body.length + 8);
+  out.writeUInt32BE(data.length);
+  body.copy(out, 4);
+  out.writeUInt32BE(crc32(body), body.length + 4);
+  return out;
 };
 
 /** A grey PNG whose pixels rise from black to white; every size another picture. */
@@ -148,14 +168,6 @@ export function png(width: number, height: number): Bytes {
       Buffer.from([0, ...Array.from({ length: width }, (_x, x) => (x * 255 + y * 20) / width)]),
     ),
   );
-  const chunk = (type: string, data: Uint8Array) => {
-    const body = Buffer.concat([Buffer.from(type), data]);
-    const out = Buffer.alloc(body.length + 8);
-    out.writeUInt32BE(data.length);
-    body.copy(out, 4);
-    out.writeUInt32BE(crc32(body), body.length + 4);
-    return out;
-  };
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width);
   header.writeUInt32BE(height, 4);

@@ -114,7 +114,7 @@ export function runSearch(directory: Directory, search: Search): Known[] {
     search.conditions.every((condition) => holds(known, condition)),
   );
   const sign = search.sort.descending ? -1 : 1;
-  return found.sort((a, b) => {
+  return found.toSorted((a, b) => {
     const [x, y] = [sortValue(a, search), sortValue(b, search)];
     if (x !== y) return x < y ? -sign : sign;
     return a.id < b.id ? -1 : 1;
@@ -126,18 +126,10 @@ export function sortValue(known: Known, search: Search): string | number {
   const { parameter } = search.sort;
   if (parameter === '_lastUpdated') return known.lastUpdated;
   const key = known.search.get(parameter)?.[0];
-  switch (key?.kind) {
-    case 'date':
-      return key.from;
-    case 'string':
-      return key.folded;
-    case 'token':
-      return key.code;
-    case 'reference':
-      return key.reference;
-    case undefined:
-      return '';
-  }
+  if (key === undefined) return '';
+  if (key.kind === 'date') return key.from;
+  if (key.kind === 'string') return key.folded;
+  return key.kind === 'token' ? key.code : key.reference;
 }
 
 function holds(known: Known, { parameter, modifier, values }: Condition): boolean {
@@ -163,20 +155,13 @@ function matchesKey(
   modifier: string,
   parameter: SearchParameter,
 ): boolean {
-  switch (key.kind) {
-    case 'token':
-      return matchesToken(key, value);
-    case 'string': {
-      const wanted = unescape(value);
-      if (modifier === 'exact') return key.exact === wanted;
-      const folded = fold(wanted);
-      return modifier === 'contains' ? key.folded.includes(folded) : key.folded.startsWith(folded);
-    }
-    case 'reference':
-      return matchesReference(key.reference, unescape(value), parameter);
-    case 'date':
-      return matchesDate(key, value);
-  }
+  if (key.kind === 'token') return matchesToken(key, value);
+  if (key.kind === 'date') return matchesDate(key, value);
+  const wanted = unescape(value);
+  if (key.kind === 'reference') return matchesReference(key.reference, wanted, parameter);
+  if (modifier === 'exact') return key.exact === wanted;
+  const folded = fold(wanted);
+  return modifier === 'contains' ? key.folded.includes(folded) : key.folded.startsWith(folded);
 }
 
 /** `system|code`, `|code` (no system), `system|` (any code), `code` (any system). */

@@ -15,10 +15,6 @@ export function orderedTask(
   given: JsonObject,
   order: { readonly id: string; readonly at: Date; readonly requester: string },
 ): NewEntry {
-  const refuse = (expression: string, text: string): never => {
-    const complaints = [{ code: 'business-rule', expression, text }];
-    throw new RefusedError('invalid_resource', undefined, { complaints });
-  };
   const code = given['code'];
   const codings = isJsonObject(code) && Array.isArray(code['coding']) ? code['coding'] : [];
   const wanted = codings.some(
@@ -49,6 +45,11 @@ export function orderedTask(
     ...(note === undefined ? {} : { note }),
   };
   return { type: 'Task', id: order.id, patient: known.patient, content, follows: 0 };
+}
+
+function refuse(expression: string, text: string): never {
+  const complaints = [{ code: 'business-rule', expression, text }];
+  throw new RefusedError('invalid_resource', undefined, { complaints });
 }
 
 /** The id in a reference to a type. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from '@cloister/bytes';
+import { type JsonObject, MalformedError } from '@cloister/bytes';
 import { RefusedError } from '../refused-error.ts';
 import type { ImageVault, StoredBlob } from '../store/image-vault.ts';
 import type { Ledger } from '../store/ledger.ts';
@@ -26,7 +26,8 @@ export async function openImage(
   const patient = ledger.directory.find('ImagingStudy', study)?.patient;
   const content = patient === undefined ? undefined : await ledger.read(IMAGE_TYPE, study);
   if (patient === undefined || content === undefined) throw new RefusedError('not_found');
-  const { id, digest, bytes } = content;
-  const blob = { id: String(id), digest: String(digest), bytes: Number(bytes) };
-  return { patient, bytes: await vault.get(patient, blob) };
+  const { id, digest } = content;
+  if (typeof id !== 'string' || typeof digest !== 'string')
+    throw new MalformedError('bad_value', 'stored image');
+  return { patient, bytes: await vault.get(patient, { id, digest }) };
 }

@@ -71,6 +71,11 @@ interface Behaviour {
   signer: CryptoKey;
 }
 
+const reason = (task: JsonObject) => ({
+  status: task['status'],
+  code: ((task['statusReason'] as JsonObject)['coding'] as JsonObject[])[0]?.['code'],
+});
+
 describe('a diagnosis', { skip: sharedMissing }, () => {
   let running: Running;
   let call: Client;
@@ -171,10 +176,6 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     await runDiagnosis(deps, id);
     return (await call('GET', `/fhir/Task/${id}`)).json;
   };
-  const reason = (task: JsonObject) => ({
-    status: task['status'],
-    code: ((task['statusReason'] as JsonObject)['coding'] as JsonObject[])[0]?.['code'],
-  });
   const count = async (type: string) =>
     entries(await call('GET', `/fhir/${type}?patient=${who}`)).length;
   const events = async () => {
@@ -283,11 +284,10 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
       'rejected',
       'peer-not-trusted',
       () =>
-        (behaviour.verdict = () =>
-          ({
-            ...ok,
-            claims: { ...peer, models: [{ name: MODEL, version: '1', digest: 'f'.repeat(64) }] },
-          }) as Verification<VerifiedPeer>),
+        (behaviour.verdict = () => ({
+          ...ok,
+          claims: { ...peer, models: [{ name: MODEL, version: '1', digest: 'f'.repeat(64) }] },
+        })),
     ],
     [
       'a contract that is not the agreed one',
@@ -412,10 +412,31 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     call = await signIn(running);
     const { ledger, vault, device, log } = running.deps;
     const worker = createJobWorker({ ...deps, ledger, vault, device, log });
-    worker.resume();
+    await worker.resume();
     while (worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await worker.close();
     assert.equal((await call('GET', `/fhir/Task/${id}`)).json['status'], 'completed');
+  });
+
+  it('is told of after a restart, where the service ended before it told', async () => {
+    const id = await order();
+    const { ledger } = running.deps;
+    const commit = ledger.commit.bind(ledger);
+    // Everything that is written after the result itself is lost.
+    ledger.commit = (written, options) =>
+      written.some(({ content }) => content['k'] === 'ready-for-review')
+        ? new Promise(() => undefined)
+        : commit(written, options);
+    void runDiagnosis(deps, id);
+    while ((await ledger.read('Task', id))?.['status'] !== 'completed')
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    await running.close();
+    running = await start(running.folder);
+    call = await signIn(running);
+    const { vault, device, log } = running.deps;
+    const worker = createJobWorker({ ...deps, ledger: running.deps.ledger, vault, device, log });
+    for (let restarts = 0; restarts < 2; restarts++) await worker.resume();
+    assert.equal((await events()).filter((e) => e['k'] === 'ready-for-review').length, 1);
   });
 
   it('wakes a reader that waits', async () => {

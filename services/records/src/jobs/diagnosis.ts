@@ -95,6 +95,12 @@ function stopOf(error: unknown, { log, onTampered }: JobDeps): JobStopped {
   return new JobStopped('internal', undefined, { cause: error });
 }
 
+/** The notification that a Task has its result. */
+export function readyEvent(task: string, version: number, at: Date): NewEntry {
+  const content = { t: `Task/${task}`, v: String(version), k: 'ready-for-review' };
+  return { ...EVENT, content: { ...content, ts: at.toISOString() } };
+}
+
 let turn = 0;
 
 class Diagnosis {
@@ -248,9 +254,6 @@ class Diagnosis {
       const content = { ...answer.heatMap, values: [...answer.heatMap.values], study: this.#study };
       entries.push(this.#entry(HEAT_MAP_TYPE, ids.observation, content));
     }
-    const ms = Math.round(performance.now() - started);
-    entries.push(this.#event({ k: 'phase', phase: 'record', ok: true, ms }, 1));
-    entries.push(this.#event({ k: 'ready-for-review' }, 1));
     await this.#commit(entries, {
       status: 'completed',
       executionPeriod: this.#period(true),
@@ -261,6 +264,12 @@ class Diagnosis {
         },
       ],
     });
+    // Told after it is durable, with the time that took; a crash in between is made up for at start.
+    const ms = Math.round(performance.now() - started);
+    await this.#deps.ledger.commit([
+      this.#event({ k: 'phase', phase: 'record', ok: true, ms }, 0),
+      readyEvent(this.#id, this.#version(), this.#deps.now()),
+    ]);
     this.#deps.log('job', { task: opaqueId(this.#id), phase: 'record', ok: true, ms });
   }
 

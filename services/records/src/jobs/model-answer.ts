@@ -46,8 +46,6 @@ export async function askModel(question: Question): Promise<ModelAnswer> {
     shape: contract.input.shape,
     inputName: contract.input.name,
     requestId,
-    // Which of the evidence that it gave out the receipt shall name: the one that we verified.
-    evidenceDigest: peer.evidenceDigest,
   };
   const answer = await callProvider(() => client.infer(request));
   const verdict = await verifyReceipt(answer.receipt, {

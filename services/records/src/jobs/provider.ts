@@ -1,12 +1,17 @@
 import { type TrustedManifest, type Verification, type VerifiedPeer } from '@cloister/attestation';
 import { encodeHex, encodeUtf8, MalformedError } from '@cloister/bytes';
 import { ChannelError } from '@cloister/channel';
-import { ClientError, type InferenceClient, UNREACHABLE_CODES } from '@cloister/client';
+import {
+  ClientError,
+  type ClientErrorCode,
+  type InferenceClient,
+  UNREACHABLE_CODES,
+} from '@cloister/client';
 import { type ModelContract, parseModelContract } from '@cloister/clinical';
 import { sha256 } from '@cloister/crypto';
 import { UnavailableError } from '@cloister/service';
 import type { PeerFacts } from '../fhir/audit-event.ts';
-import { JobStopped } from './job-stopped.ts';
+import { type JobReason, JobStopped } from './job-stopped.ts';
 
 /** How a job reaches providers: by address; the manifest decides about trust. */
 export interface Providers {
@@ -103,14 +108,8 @@ function factsOf(peer: VerifiedPeer, model: AgreedModel): Omit<PeerFacts, 'manif
 
 /** What identifies the code of a peer, by the kind of its evidence. */
 export function measurementOf({ claims }: VerifiedPeer): string {
-  switch (claims.tee) {
-    case 'sgx':
-      return claims.mrenclave;
-    case 'tdx':
-      return claims.mrtd;
-    case 'snp':
-      return claims.measurement;
-  }
+  if (claims.tee === 'sgx') return claims.mrenclave;
+  return claims.tee === 'tdx' ? claims.mrtd : claims.measurement;
 }
 
 /**
@@ -127,26 +126,23 @@ export async function fetchContract(
   return parseModelContract(text);
 }
 
+const REASONS = new Map<ClientErrorCode, JobReason>([
+  ['unauthorized', 'caller-not-admitted'],
+  ['forbidden', 'caller-not-admitted'],
+  ['invalid', 'input-refused'],
+  ['too_large', 'input-refused'],
+  ['malformed_answer', 'answer-invalid'],
+  ['answer_too_large', 'answer-invalid'],
+]);
+
 /** Runs a call to a provider; what fails in it stops the job for the reason that it means. */
 export async function callProvider<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
     if (error instanceof ClientError) {
-      const detail = error.issues[0]?.code ?? error.code;
-      switch (error.code) {
-        case 'unauthorized':
-        case 'forbidden':
-          throw new JobStopped('caller-not-admitted', detail, { cause: error });
-        case 'invalid':
-        case 'too_large':
-          throw new JobStopped('input-refused', detail, { cause: error });
-        case 'malformed_answer':
-        case 'answer_too_large':
-          throw new JobStopped('answer-invalid', error.where, { cause: error });
-        default:
-          throw new JobStopped('provider-unavailable', detail, { cause: error });
-      }
+      const reason = REASONS.get(error.code) ?? 'provider-unavailable';
+      throw new JobStopped(reason, error.issues[0]?.code ?? error.code, { cause: error });
     }
     if (error instanceof MalformedError)
       throw new JobStopped('answer-invalid', error.where, { cause: error });

@@ -31,6 +31,12 @@ export function modelIdentifier(model: AgreedModel, peer: VerifiedPeer): string 
   return `${model.name}/${model.version}/${model.digest}/${measurementOf(peer)}`;
 }
 
+const property = (text: string, value: string): JsonObject => ({
+  type: { text },
+  valueCode: [{ text: value }],
+});
+const textPart = (url: string, valueString: string): JsonObject => ({ url, valueString });
+
 /** The model as a Device (spec clinical.md 2.6). */
 export function modelDevice(
   id: string,
@@ -38,10 +44,6 @@ export function modelDevice(
   contract: ModelContract,
   peer: VerifiedPeer,
 ): JsonObject {
-  const property = (text: string, value: string): JsonObject => ({
-    type: { text },
-    valueCode: [{ text: value }],
-  });
   return {
     resourceType: 'Device',
     id,
@@ -174,7 +176,6 @@ export function preliminaryReport(source: ResultSource): JsonObject {
 export function resultProvenance(source: ResultSource): JsonObject {
   const { model, contract, peer, answer, study, at, device, ids } = source;
   const { facts } = answer;
-  const text = (url: string, valueString: string): JsonObject => ({ url, valueString });
   return {
     resourceType: 'Provenance',
     id: ids.provenance,
@@ -182,17 +183,17 @@ export function resultProvenance(source: ResultSource): JsonObject {
       {
         url: 'urn:cloister:evidence',
         extension: [
-          text('model', model.name),
-          text('modelVersion', model.version),
-          text('modelDigest', model.digest),
-          text('contractDigest', model.contract),
-          text('inputDigest', facts.inputDigest),
-          text('outputDigest', facts.outputDigest),
-          text('requestId', facts.requestId),
-          text('manifest', facts.manifest),
-          text('evidenceDigest', facts.evidenceDigest),
-          text('measurement', measurementOf(peer)),
-          text('tee', peer.tee),
+          textPart('model', model.name),
+          textPart('modelVersion', model.version),
+          textPart('modelDigest', model.digest),
+          textPart('contractDigest', model.contract),
+          textPart('inputDigest', facts.inputDigest),
+          textPart('outputDigest', facts.outputDigest),
+          textPart('requestId', facts.requestId),
+          textPart('manifest', facts.manifest),
+          textPart('evidenceDigest', facts.evidenceDigest),
+          textPart('measurement', measurementOf(peer)),
+          textPart('tee', peer.tee),
           { url: 'simulated', valueBoolean: peer.simulated },
         ],
       },

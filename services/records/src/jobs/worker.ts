@@ -1,12 +1,13 @@
 import { errorCode, errorPlace, routeTemplate } from '@cloister/service';
-import { runDiagnosis, type JobDeps } from './diagnosis.ts';
+import type { NewEntry } from '../store/ledger-writer.ts';
+import { readyEvent, runDiagnosis, type JobDeps } from './diagnosis.ts';
 
 /** Does jobs as they come. */
 export interface JobWorker {
   /** Does a Task, when its turn comes. */
   readonly add: (task: string) => void;
-  /** Takes up what was open when the service ended. */
-  readonly resume: () => void;
+  /** Takes up what was open when the service ended, and tells of results nobody was told of. */
+  readonly resume: () => Promise<void>;
   /** Takes no more, and waits for what is under way. */
   readonly close: () => Promise<void>;
   /** How many wait or are under way. */
@@ -32,8 +33,8 @@ export function createJobWorker(deps: JobDeps): JobWorker {
     next();
   };
   const next = (): void => {
-    while (running.size < AT_ONCE && !closed) {
-      const task = waiting.shift();
+    while (running.size < AT_ONCE) {
+      const task = closed ? undefined : waiting.shift();
       if (task === undefined) return;
       const run = work(task).finally(() => {
         running.delete(run);
@@ -60,11 +61,22 @@ export function createJobWorker(deps: JobDeps): JobWorker {
   };
   return {
     add,
-    resume() {
-      for (const { id, search } of deps.ledger.directory.all('Task')) {
+    async resume() {
+      const { directory } = deps.ledger;
+      const events = directory.eventsAfter(0) ?? [];
+      const told = new Set(
+        events.flatMap(({ data: { k, t } }) => (k === 'ready-for-review' ? [t] : [])),
+      );
+      const since = events[0]?.at ?? 0;
+      const untold: NewEntry[] = [];
+      for (const { id, search, lastUpdated, positions } of directory.all('Task')) {
         const [status] = search.get('status') ?? [];
-        if (status?.kind === 'token' && OPEN.includes(status.code)) add(id);
+        if (status?.kind !== 'token') continue;
+        if (OPEN.includes(status.code)) add(id);
+        else if (status.code === 'completed' && lastUpdated >= since && !told.has(`Task/${id}`))
+          untold.push(readyEvent(id, positions.length, deps.now()));
       }
+      if (untold.length > 0) await deps.ledger.commit(untold);
     },
     async close() {
       closed = true;

@@ -32,9 +32,6 @@ export const HEAT_MAP_TYPE = 'HeatMap';
 /** Upload, rendering and heat maps of images; DICOMweb comes with the viewer. */
 export function imageRoutes(deps: ImageDeps): Hono<Env> {
   const app = new Hono<Env>();
-  const onError = (): never => {
-    throw new RefusedError('too_large', 'at most 32 MiB');
-  };
   app.post('/images', bodyLimit({ maxSize: MAX_IMAGE, onError }), (c) => upload(deps, c));
   app.get('/images/:study/rendered', async (c) => {
     const study = c.req.param('study');
@@ -59,6 +56,10 @@ export function imageRoutes(deps: ImageDeps): Hono<Env> {
     return c.json({ width, height, values }, 200, { 'cache-control': 'no-store' });
   });
   return app;
+}
+
+function onError(): never {
+  throw new RefusedError('too_large', 'at most 32 MiB');
 }
 
 async function upload(deps: ImageDeps, c: RecordsContext): Promise<Response> {

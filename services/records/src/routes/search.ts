@@ -45,8 +45,7 @@ export async function searchResources(
   const page = search.countOnly ? [] : behind.slice(0, search.count);
   const resources: JsonObject[] = [];
   for (const { id } of page) {
-    const resource = await ledger.read(type.name, id);
-    if (resource !== undefined) resources.push(resource);
+    resources.push((await ledger.read(type.name, id)) ?? {});
   }
 
   const context = auditContext(deps, c);
@@ -71,8 +70,8 @@ export async function searchResources(
     const next = new URLSearchParams([...search.used.map((p) => [...p]), ['_cursor', sealed]]);
     link.push({ relation: 'next', url: `${base}/${type.name}?${next.toString()}` });
   }
-  const entry: JsonObject[] = resources.map((resource) => ({
-    fullUrl: `${base}/${type.name}/${String(resource['id'])}`,
+  const entry: JsonObject[] = resources.map((resource, i) => ({
+    fullUrl: `${base}/${type.name}/${page[i]?.id ?? ''}`,
     resource,
     search: { mode: 'match' },
   }));

@@ -16,16 +16,17 @@ export interface SessionDeps extends Core {
   readonly practitioners: ReadonlyMap<string, string>;
 }
 
+function onError(): never {
+  throw new RefusedError('too_large');
+}
+
 /** `POST /session` signs in; every try is recorded. */
 export function signInRoutes(deps: SessionDeps): Hono<Env> {
   const { sessions, accounts, practitioners, random } = deps;
   const throttle = new Throttle(deps.now);
   const app = new Hono<Env>();
-  const tooLarge = (): never => {
-    throw new RefusedError('too_large');
-  };
 
-  app.post('/session', bodyLimit({ maxSize: 4096, onError: tooLarge }), async (c) => {
+  app.post('/session', bodyLimit({ maxSize: 4096, onError }), async (c) => {
     const text = decodeUtf8(new Uint8Array(await c.req.arrayBuffer()), 'sign-in');
     const { user, password } = parseJsonObject(text, 'sign-in');
     if (typeof user !== 'string' || typeof password !== 'string')

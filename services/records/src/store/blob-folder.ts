@@ -32,13 +32,15 @@ export function openBlobFolder(folder: string): BlobStore {
         try {
           for await (const part of sealed) await file.writeFile(part);
           await file.sync();
+          await rename(temporary, place.file);
+        } catch (error) {
+          await rm(temporary, { force: true });
+          throw error;
         } finally {
           await file.close();
         }
-        await rename(temporary, place.file);
         await syncFolder(place.folder);
       } catch (error) {
-        await rm(temporary, { force: true });
         throw storeError(error);
       }
     },

@@ -17,7 +17,7 @@ export interface StoredBlob {
 export interface ImageVault {
   put(patient: string, bytes: Bytes): Promise<StoredBlob>;
   /** All of it, or TamperedError. */
-  get(patient: string, blob: StoredBlob): Promise<Bytes>;
+  get(patient: string, blob: Pick<StoredBlob, 'id' | 'digest'>): Promise<Bytes>;
   /** Takes back a blob whose commit failed. */
   remove(id: string): Promise<void>;
 }

@@ -159,7 +159,7 @@ export class LedgerWriter {
       return;
     }
     this.#head = group.head;
-    for (const { keep } of group.newKeys.values()) keep();
+    for (const made of group.newKeys.values()) made.keep();
     for (const { sealed } of group.done)
       for (const { header, content, position, hash } of sealed) {
         directory.noteHash(position, hash);

@@ -24,10 +24,10 @@ interface Open extends SqliteOptions {
   readonly file?: string;
   readonly anchor?: HeadAnchor;
 }
+const now = () => new Date();
 const newFile = () => join(folder, `${randomUUID()}.db`);
 function open({ file = newFile(), anchor, ...options }: Open = {}): Promise<Ledger> {
   const store = openSqliteStore(file, options);
-  const now = () => new Date();
   return openLedger({
     store,
     tenant: 'lamna',
@@ -43,6 +43,12 @@ function open({ file = newFile(), anchor, ...options }: Open = {}): Promise<Ledg
 const patient = (family: string): JsonObject => ({ resourceType: 'Patient', name: [{ family }] });
 const addPatient = (ledger: Ledger, id: string, family = 'Zhang') =>
   ledger.commit([{ type: 'Patient', id, patient: id, content: patient(family), follows: 0 }]);
+const newPatient = (id: string) => ({
+  type: 'Patient',
+  id,
+  patient: id,
+  content: patient('Z'),
+});
 const tampered = (code: string) => (error: unknown) =>
   error instanceof TamperedError && error.code === code;
 
@@ -53,6 +59,22 @@ function meddle(file: string, sql: string): void {
   database.close();
 }
 
+async function checkBoth(l: Ledger): Promise<void> {
+  const read = await l.read('Patient', 'p1');
+  assert.deepEqual(read?.['name'], [{ family: 'Zhang' }]);
+  assert.equal((await l.read('Observation', 'o1'))?.['status'], 'final');
+  assert.equal(l.directory.find('Observation', 'o1')?.patient, 'p1');
+  assert.equal(await l.read('Patient', 'nobody'), undefined);
+}
+
+async function written(): Promise<string> {
+  const file = newFile();
+  const ledger = await open({ file });
+  for (const id of ['p1', 'p2', 'p3', 'p4']) await addPatient(ledger, id, id);
+  await ledger.close();
+  return file;
+}
+
 describe('the ledger', () => {
   it('gives back what was written, before and after a restart', async () => {
     const file = newFile();
@@ -61,17 +83,10 @@ describe('the ledger', () => {
     assert.equal(stored?.version, 1);
     const body = { type: 'Observation', id: 'o1', patient: 'p1' };
     await ledger.commit([{ ...body, content: { resourceType: 'Observation', status: 'final' } }]);
-    const check = async (l: Ledger) => {
-      const read = await l.read('Patient', 'p1');
-      assert.deepEqual(read?.['name'], [{ family: 'Zhang' }]);
-      assert.equal((await l.read('Observation', 'o1'))?.['status'], 'final');
-      assert.equal(l.directory.find('Observation', 'o1')?.patient, 'p1');
-      assert.equal(await l.read('Patient', 'nobody'), undefined);
-    };
-    await check(ledger);
+    await checkBoth(ledger);
     await ledger.close();
     const again = await open({ file });
-    await check(again);
+    await checkBoth(again);
     await again.close();
   });
 
@@ -131,9 +146,8 @@ describe('the ledger', () => {
   it('does one of two simultaneous copies of a request', async () => {
     const ledger = await open();
     const request = random(32);
-    const entry = (id: string) => ({ type: 'Patient', id, patient: id, content: patient('Z') });
     const tries = await Promise.allSettled(
-      ['a', 'b'].map((id) => ledger.commit([entry(id)], { request })),
+      ['a', 'b'].map((id) => ledger.commit([newPatient(id)], { request })),
     );
     assert.deepEqual(
       tries.map(({ status }) => status),
@@ -144,11 +158,11 @@ describe('the ledger', () => {
 
   it('sees earlier commits in the check of a later one', async () => {
     const ledger = await open();
-    const once = (id: string) =>
-      ledger.commit([{ type: 'Patient', id, patient: id, content: patient('Z') }], {
+    const addFirst = (id: string) =>
+      ledger.commit([newPatient(id)], {
         check: (directory) => assert.equal([...directory.all('Patient')].length, 0),
       });
-    const tries = await Promise.allSettled([once('a'), once('b')]);
+    const tries = await Promise.allSettled([addFirst('a'), addFirst('b')]);
     assert.deepEqual(
       tries.map(({ status }) => status),
       ['fulfilled', 'rejected'],
@@ -178,13 +192,6 @@ describe('the ledger', () => {
 });
 
 describe('a database that was changed', () => {
-  async function written(): Promise<string> {
-    const file = newFile();
-    const ledger = await open({ file });
-    for (const id of ['p1', 'p2', 'p3', 'p4']) await addPatient(ledger, id, id);
-    await ledger.close();
-    return file;
-  }
   const cases: [string, string, string][] = [
     [
       'a flipped byte of a content',
@@ -224,7 +231,7 @@ describe('a database that was changed', () => {
       tenant: 'lamna',
       tenantKey,
       random,
-      now: () => new Date(),
+      now,
     });
     const entry = store.entry.bind(store);
     // The host answers with another row than it was given.
@@ -267,7 +274,7 @@ describe('a database that was changed', () => {
     const store = openSqliteStore(file);
     const other = await importSealingKey('tenant', random(32));
     await assert.rejects(
-      openLedger({ store, tenant: 'lamna', tenantKey: other, random, now: () => new Date() }),
+      openLedger({ store, tenant: 'lamna', tenantKey: other, random, now }),
       tampered('not_authentic'),
     );
     store.close();

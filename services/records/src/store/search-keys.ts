@@ -14,8 +14,8 @@ export type SearchKeys = ReadonlyMap<string, readonly SearchKey[]>;
 /** The search keys of a resource, for the parameters of its type. */
 export function searchKeysOf(resource: JsonObject): SearchKeys {
   const keys = new Map<string, readonly SearchKey[]>();
-  const type = String(resource['resourceType']);
-  for (const parameter of searchParameters(type)) {
+  const type = resource['resourceType'];
+  for (const parameter of typeof type === 'string' ? searchParameters(type) : []) {
     const values = parameter.paths.flatMap((path) => valuesAt(resource, path.split('.')));
     const found = values.flatMap((value) => keysOf(value, parameter));
     if (found.length > 0) keys.set(parameter.name, found);
@@ -32,16 +32,9 @@ function valuesAt(value: JsonValue | undefined, path: readonly string[]): JsonVa
 }
 
 function keysOf(value: JsonValue, { type }: SearchParameter): SearchKey[] {
-  switch (type) {
-    case 'token':
-      return tokensOf(value);
-    case 'string':
-      return stringsOf(value);
-    case 'reference':
-      return referencesOf(value);
-    case 'date':
-      return datesOf(value);
-  }
+  if (type === 'token') return tokensOf(value);
+  if (type === 'string') return stringsOf(value);
+  return type === 'reference' ? referencesOf(value) : datesOf(value);
 }
 
 /** code, boolean, Coding, CodeableConcept, Identifier, ContactPoint. */
