@@ -141,3 +141,48 @@ export {
   type HclReportOptions,
 } from './azure-hcl/verify-hcl-report.ts';
 export { unwrapOpenEnclaveReport } from './open-enclave/open-enclave-report.ts';
+export {
+  encodeBundle,
+  intelEntry,
+  parseBundle,
+  snpEntry,
+  type BundleEntry,
+  type BundleOrigin,
+  type EntryNotes,
+} from './collateral/bundle.ts';
+export { createBundleSource } from './collateral/bundle-source.ts';
+export type { CollateralFailure, CollateralFailureCode } from './collateral/collateral-failure.ts';
+export type { CollateralProtocol, ServerAnswer } from './collateral/collateral-protocol.ts';
+export type {
+  DocumentOrigin,
+  Fetched,
+  Freshness,
+  IntelCollateralSource,
+  IntelQuery,
+  PckCa,
+  SnpEndorsementSource,
+  SnpQuery,
+} from './collateral/collateral-source.ts';
+export {
+  describeEntry,
+  type DescribedDocument,
+  type DocumentVerdict,
+} from './collateral/describe-collateral.ts';
+export type { CollateralFetch } from './collateral/document-client.ts';
+export type { DocumentStore } from './collateral/document-store.ts';
+export type { EvaluationNumber, EvaluationNumbers } from './collateral/evaluation-numbers.ts';
+export { intelQueryOf, snpQueryOf } from './collateral/evidence-query.ts';
+export {
+  createPccsProtocol,
+  createPcsProtocol,
+  createThimProtocol,
+  type IntelServer,
+  type TcbSelection,
+} from './collateral/intel-protocols.ts';
+export {
+  createIntelSource,
+  createKdsSource,
+  type IntelServerSource,
+  type RemoteSourceOptions,
+} from './collateral/remote-sources.ts';
+export { intelSourcesInOrder, snpSourcesInOrder } from './collateral/sources-in-order.ts';
