@@ -97,7 +97,7 @@ export const zhCN: Messages = {
     whoSimulated: '模拟：运行这台机器的人可以读取您输入的内容。',
     where: '运行于 {{tee}}。',
     which: '运行的是各方签署的版本（{{hash}}）。',
-    when: '由本浏览器于{{ago}}检查。',
+    when: '最近一次检查：{{ago}}，由本浏览器进行。',
     recheck: '重新检查',
   },
   signIn: {
@@ -157,7 +157,7 @@ export const zhCN: Messages = {
     mrnInvalid: '只能使用字母、数字和 - . /。',
     refused: '平台不接受此值。',
     duplicate: '已存在此病历号的患者。',
-    similar: '已存在同名且出生日期相同的患者：{{mrn}}。',
+    similar: '已存在同名且出生日期相同的患者：{{mrn}}。确为另一人时请再次保存。',
     summary: '患者未保存，请查看标出的字段。',
   },
   record: {

@@ -26,9 +26,9 @@ export function heatColour(value: number): readonly [number, number, number] {
   return [mix(0), mix(1), mix(2)];
 }
 
-/** How much of the image the heat covers: nothing at 0, all that the slider gives from 0.35 up. */
+/** How much of the image the heat covers: nothing at 0, all that the slider gives from 0.7 up. */
 export function heatAlpha(value: number): number {
-  const t = Math.min(1, Math.max(0, value / 0.35));
+  const t = Math.min(1, Math.max(0, value / 0.7));
   return t * t * (3 - 2 * t);
 }
 
