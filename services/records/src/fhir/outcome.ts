@@ -2,7 +2,7 @@ import type { JsonObject } from '@cloister/bytes';
 import { REFUSALS, type RefusedError } from '../refused-error.ts';
 
 /** The code system of our refusals in `issue.details`. */
-export const REFUSAL_SYSTEM = 'urn:cloister:refusal';
+const REFUSAL_SYSTEM = 'urn:cloister:refusal';
 
 /**
  * A refusal as OperationOutcome (spec clinical.md 2.4). Never has text of the caller in it; an

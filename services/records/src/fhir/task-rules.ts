@@ -4,7 +4,7 @@ import type { Directory } from '../store/directory.ts';
 import type { NewEntry } from '../store/ledger-writer.ts';
 
 /** The code system of our tasks; its only code is `ai-inference`. */
-export const TASK_SYSTEM = 'urn:cloister:task';
+const TASK_SYSTEM = 'urn:cloister:task';
 
 /**
  * A task that somebody orders: an AI opinion on a study that is here, of the patient whose study it

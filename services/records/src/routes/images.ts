@@ -25,7 +25,7 @@ export interface ImageDeps extends Core {
 }
 
 /** The largest upload. */
-export const MAX_IMAGE: number = 32 << 20;
+const MAX_IMAGE = 32 << 20;
 /** Under which type the log keeps the heat map of an Observation; the id is the Observation's. */
 export const HEAT_MAP_TYPE = 'HeatMap';
 

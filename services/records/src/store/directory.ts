@@ -28,8 +28,6 @@ export interface RecordEvent {
 
 /** Type and id under which notifications stand in the log; their version is the cursor. */
 export const EVENT = { type: 'Event', id: 'event' } as const;
-/** Entries of the service itself: never read through the FHIR interface. */
-export const INTERNAL_TYPES: ReadonlySet<string> = new Set([EVENT.type, 'Image', 'HeatMap']);
 const EVENTS_KEPT = 1000;
 
 /**

@@ -1,4 +1,4 @@
-import { decodeUtf8, type JsonObject, parseJsonObject } from '@cloister/bytes';
+import { type Bytes, decodeUtf8, type JsonObject, parseJsonObject } from '@cloister/bytes';
 import {
   checkAnchor,
   checkEntry,
@@ -54,6 +54,14 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** An entry that was opened and is not in the directory yet. */
+interface Opened {
+  readonly header: EntryHeader;
+  readonly content: JsonObject;
+  readonly position: number;
+}
+
+const OPENED_AT_ONCE = 256;
 const LOG_KEY = 'log';
 const SERVICE_KEY = 'service';
 
@@ -83,17 +91,31 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const entryKeys = { tenant, logKey };
 
   let head = start;
+  const opened = async (entry: LogEntry, previous: Bytes): Promise<Opened> => {
+    const header = await openEntryHeader(entryKeys, entry, previous);
+    const keysOf = { tenant, contentKey: await keyOf(header.key) };
+    const content = await openEntryContent(keysOf, header, entry, previous);
+    return { header, content: readContent(content), position: entry.position };
+  };
+  let waiting: Promise<Opened>[] = [];
+  const take = async (): Promise<void> => {
+    const batch = await Promise.all(waiting);
+    waiting = [];
+    for (const { header, content, position } of batch)
+      directory.apply(header, content, position, timeOf(content));
+  };
+  // The chain is checked in order; the seals of a batch are opened side by side.
   for (const entry of store.entries()) {
     const previous = head.hash;
     head = await checkEntry(entry, head);
-    const header = await openEntryHeader(entryKeys, entry, previous);
-    const contentKey = await keyOf(header.key);
-    const content = readContent(
-      await openEntryContent({ tenant, contentKey }, header, entry, previous),
-    );
     directory.noteHash(entry.position, head.hash);
-    directory.apply(header, content, entry.position, timeOf(content));
+    const next = opened(entry, previous);
+    // Awaited with its batch; without this, Node ends the process over a promise nobody looked at.
+    next.catch(() => undefined);
+    waiting.push(next);
+    if (waiting.length === OPENED_AT_ONCE) await take();
   }
+  await take();
   if (anchored !== undefined) checkAnchor(head, anchored, (at) => directory.hashAt(at));
 
   const writer = new LedgerWriter({
