@@ -70,7 +70,7 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
     const { page, context } = opened;
     await id(page, 'gate-continue').click(WAIT);
     await signIn(opened, platform);
-    await createPatient(page, 'en');
+    await createPatient(page, 'en', 'Okafor');
     await id(page, 'upload-input').setInputFiles(shared('vectors/dicom/cxr/cxr_rle.dcm'));
     await confirmUpload(page);
     await id(page, 'analyse').click(WAIT);
@@ -116,13 +116,13 @@ async function signIn({ page }: WatchedPage, platform: Deployment): Promise<void
   await id(page, 'patient-new').waitFor(WAIT);
 }
 
-async function createPatient(page: Page, locale: string): Promise<void> {
+async function createPatient(page: Page, locale: string, family = 'Rivera'): Promise<void> {
   await id(page, 'patient-new').click();
-  await id(page, 'patient-family').fill(locale === 'en' ? 'Rivera' : '张', WAIT);
+  await id(page, 'patient-family').fill(locale === 'en' ? family : '张', WAIT);
   await id(page, 'patient-given').fill(locale === 'en' ? 'Ana' : '伟');
   await id(page, 'patient-birthdate').fill('2021-05-04');
   await id(page, 'patient-mrn').fill(`MRN-${Math.trunc(performance.now() * 1000)}`);
-  await page.getByTestId('patient-gender').locator('label').first().click();
+  await id(page, 'patient-gender').selectOption('female');
   await id(page, 'patient-save').click();
   await id(page, 'patient-banner').waitFor(WAIT);
 }
