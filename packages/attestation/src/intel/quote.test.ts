@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { concatBytes, MalformedError } from '@cloister/bytes';
+import { concatBytes, MalformedError, Writer } from '@cloister/bytes';
 import { forge, judge, pckChain, type Kind } from './forge.test.ts';
 import { parseQuote } from './quote.ts';
 
@@ -42,6 +42,18 @@ describe('parseQuote', () => {
       await assert.rejects(parseWith(kind, offset, value), MalformedError);
     });
   }
+
+  it('refuses a TD in version 3, laid out as version 3 is', async () => {
+    const { quote } = await forge('tdx4');
+    const auth = concatBytes(quote.subarray(636, 764), quote.subarray(770));
+    const asVersion3 = new Writer()
+      .u16le(3)
+      .bytes(quote.subarray(2, 632))
+      .u32le(auth.length)
+      .bytes(auth)
+      .finish();
+    assert.throws(() => parseQuote(asVersion3), { where: /at byte 48/ });
+  });
 
   it('refuses PPID certification data of another length', async () => {
     for (const length of [0, 403, 405]) {

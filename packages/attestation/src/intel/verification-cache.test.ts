@@ -11,11 +11,13 @@ import {
   forgeCertificate,
   forgeCrl,
   keys,
+  pckChain,
   spkiOf,
   stranger,
   verify,
   type Forged,
 } from './forge.test.ts';
+import { encodeUtf8, Writer } from '@cloister/bytes';
 import { parseCertificate } from '@cloister/crypto';
 import { VerificationCache } from './verification-cache.ts';
 
@@ -166,10 +168,50 @@ describe('VerificationCache', () => {
 
   it('does not serve an attestation key under another PCK certificate', async () => {
     const cache = new VerificationCache();
-    assert.equal(await codeOf(await forge('sgx3'), { cache }), 'ok');
+    const forged = await forge('sgx3');
+    assert.equal(await codeOf(forged, { cache }), 'ok');
+    // The very same QE report and signature, only the chain behind them is another's.
     const pck = await forgeCertificate('pck', { publicKey: await spkiOf(stranger) });
-    const other = await forge('sgx3', chainOf(pck, certificates.platformCa, certificates.root));
-    assert.equal(await codeOf(other, { cache }), 'qereport.signature');
+    const chain = encodeUtf8(pemChain(pck, certificates.platformCa, certificates.root));
+    const upToSize = forged.quote.length - encodeUtf8(pckChain()).length - 4;
+    const auth = forged.quote.subarray(436, upToSize);
+    const quote = new Writer()
+      .bytes(forged.quote.subarray(0, 432))
+      .u32le(auth.length + 4 + chain.length)
+      .bytes(auth)
+      .u32le(chain.length)
+      .bytes(chain)
+      .finish();
+    const { options } = forged;
+    assert.equal(await codeOf({ quote, options }, { cache }), 'qereport.signature');
+  });
+
+  it('does not serve a CRL to a CA of the same name with another key', async () => {
+    const cache = new VerificationCache();
+    const publicKey = await spkiOf(stranger);
+    const signer = stranger.privateKey;
+    const roles = ['pck', 'platformCa', 'root', 'tcbSigning'] as const;
+    const evil = await Promise.all(
+      roles.map((role) => forgeCertificate(role, { publicKey, signer })),
+    );
+    const [pck, platformCa, root, tcbSigning] = evil;
+    assert.ok(pck && platformCa && root && tcbSigning);
+    const chain = pemChain(tcbSigning, root);
+    const pckCrl = await forgeCrl({ signer });
+    const foreign = await forge('sgx3', {
+      ...chainOf(pck, platformCa, root),
+      qeSigner: signer,
+      documentSigner: signer,
+      collateral: {
+        tcbInfoChain: chain,
+        qeIdentityChain: chain,
+        pckCrl,
+        rootCaCrl: await forgeCrl({ by: 'root', signer }),
+      },
+    });
+    assert.equal(await codeOf(foreign, { cache, anchors: [{ spki: publicKey }] }), 'ok');
+    const own = await forge('sgx3', { collateral: { pckCrl } });
+    assert.equal(await codeOf(own, { cache }), 'crl.signature');
   });
 
   it('keeps nothing of a verification that the world let down', async () => {
