@@ -163,7 +163,8 @@ export const en = {
     mrnInvalid: 'Letters, digits and - . / only.',
     refused: 'The platform refuses this value.',
     duplicate: 'A patient with this record number exists.',
-    similar: 'A patient of this name and date of birth exists: {{mrn}}. Save again only if this is somebody else.',
+    similar:
+      'A patient of this name and date of birth exists: {{mrn}}. Save again only if this is somebody else.',
     summary: 'The patient was not saved. See the marked fields.',
   },
   record: {
