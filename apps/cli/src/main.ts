@@ -1,5 +1,8 @@
 #!/usr/bin/env -S node --conditions=@cloister/source
+import { silenceExpectedWarnings } from '@cloister/service';
 import { COMMANDS, HELP } from './commands.ts';
+
+silenceExpectedWarnings(process);
 
 const [name = 'help', ...args] = process.argv.slice(2);
 const load = COMMANDS.get(name);

@@ -25,6 +25,7 @@ export {
   type SafeText,
 } from './log.ts';
 export { createMetrics, type Labels, type Metrics } from './metrics.ts';
+export { nodeChannelPrimitives } from './node-channel-primitives.ts';
 export { problem } from './problem.ts';
 export { runMain, type MainProcess } from './run-main.ts';
 export { serve, untilSignal, type ServeOptions, type Serving, type SignalSource } from './serve.ts';
@@ -42,5 +43,6 @@ export {
   switchSetting,
   urlSetting,
 } from './settings.ts';
+export { silenceExpectedWarnings, type WarningSource } from './silence-expected-warnings.ts';
 export { loadTrust, type TrustOptions } from './trust.ts';
 export { UnavailableError, type UnavailableCode } from './unavailable-error.ts';

@@ -26,7 +26,9 @@ import {
   errorCode,
   loadConfig,
   loadTrust,
+  nodeChannelPrimitives,
   serve,
+  silenceExpectedWarnings,
   untilSignal,
 } from '@cloister/service';
 import { createApp } from './app.ts';
@@ -38,6 +40,7 @@ import { modelIdentities, servedModels } from './models/served-model.ts';
 import { createWorkerPool } from './models/worker-pool.ts';
 
 const SERVICE = 'inference';
+silenceExpectedWarnings(process);
 const config = await loadConfig(configSchema, {
   env: process.env,
   args: process.argv.slice(2),
@@ -74,7 +77,11 @@ for (const [model, served] of models.entries()) {
 
 // X-Wing unless the manifest lists others (design 5); the key is this process's alone.
 const [kem = 'x-wing'] = trust.manifest.services[SERVICE]?.config?.kems ?? [];
-const channelKeys = await createChannelKeys({ kem, keyId: 1 });
+const channelKeys = await createChannelKeys({
+  kem,
+  keyId: 1,
+  primitives: nodeChannelPrimitives(),
+});
 const transport = createHttpClient({ origins: [new URL(attestation).origin] });
 const issuer = createAttestationClient({ baseUrl: attestation, transport });
 const serviceFolder = fileURLToPath(new URL('..', import.meta.url));

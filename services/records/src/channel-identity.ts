@@ -8,6 +8,7 @@ import {
   exportChannelKeys,
   importChannelKeys,
 } from '@cloister/channel';
+import type { HpkePrimitives } from '@cloister/crypto';
 import { errorCode } from '@cloister/service';
 import type { AnchorSecrets } from './store/head-anchor.ts';
 
@@ -16,6 +17,8 @@ export interface ChannelIdentityOptions {
   readonly secrets: AnchorSecrets;
   readonly kem: Kem;
   readonly now: () => Date;
+  /** WebCrypto unless given. */
+  readonly primitives?: HpkePrimitives;
   /** Makes the service's identity for these key configurations. */
   readonly identify: (ohttp: Bytes) => Promise<ServiceIdentity>;
 }
@@ -78,7 +81,11 @@ export async function createChannelIdentity(
   };
 }
 
-async function loadKey({ secrets, kem }: ChannelIdentityOptions): Promise<Kept | undefined> {
+async function loadKey({
+  secrets,
+  kem,
+  primitives,
+}: ChannelIdentityOptions): Promise<Kept | undefined> {
   let stored: Uint8Array;
   try {
     stored = await secrets.get(SECRET);
@@ -89,16 +96,16 @@ async function loadKey({ secrets, kem }: ChannelIdentityOptions): Promise<Kept |
   }
   const reader = new Reader(stored, 'channel key');
   const madeAt = Number(reader.u64le());
-  const keys = await importChannelKeys(reader.rest());
+  const keys = await importChannelKeys(reader.rest(), { primitives });
   return keys.config.kem === kem ? { keys, madeAt } : undefined;
 }
 
 async function makeKey(
-  { secrets, kem, now }: ChannelIdentityOptions,
+  { secrets, kem, now, primitives }: ChannelIdentityOptions,
   before: Kept | undefined,
 ): Promise<Kept> {
   const keyId = ((before?.keys.config.keyId ?? 0) + 1) % 256;
-  const keys = await createChannelKeys({ kem, keyId });
+  const keys = await createChannelKeys({ kem, keyId, primitives });
   const madeAt = now().getTime();
   const stored = new Writer().u64le(BigInt(madeAt)).bytes(exportChannelKeys(keys)).finish();
   await secrets.put(SECRET, stored);

@@ -25,9 +25,11 @@ import {
   errorPlace,
   loadConfig,
   loadTrust,
+  nodeChannelPrimitives,
   opaqueId,
   routeTemplate,
   serve,
+  silenceExpectedWarnings,
   untilSignal,
 } from '@cloister/service';
 import { createApp } from './app.ts';
@@ -57,6 +59,8 @@ const now = (): Date => new Date();
 const readText = (path: string): Promise<string> => readFile(path, 'utf8');
 const random: Random = (length) => new Uint8Array(randomBytes(length));
 const log = createLog<RecordsEvents>({ service: SERVICE, write, now });
+const primitives = nodeChannelPrimitives();
+silenceExpectedWarnings(process);
 
 try {
   await run();
@@ -134,6 +138,7 @@ async function run(): Promise<void> {
     secrets,
     kem,
     now,
+    primitives,
     identify: (ohttp) =>
       createIdentity({
         service: SERVICE,
@@ -190,6 +195,7 @@ async function run(): Promise<void> {
               now,
               random,
               kems,
+              primitives,
               signCall: {
                 key: channel.identity.sigKey.privateKey,
                 token: () => channel.identity.token(),

@@ -10,6 +10,7 @@ import {
   type RecordsEvent,
   type ResultEvidence,
 } from '@cloister/client';
+import { nodeChannelPrimitives } from '@cloister/service';
 import { STEPS, StepLog, Stopped, type Step, type StepName } from './steps.ts';
 
 /** Where the parts of a running deployment are, and what it agreed on. */
@@ -109,6 +110,7 @@ function openChannel(line: Line, peer: VerifiedPeer): Fetch {
     now,
     random: line.random,
     kems: line.manifest.manifest.services['records']?.config?.kems ?? ['x-wing'],
+    primitives: nodeChannelPrimitives(),
   });
 }
 

@@ -6,6 +6,7 @@ import {
   type HpkePrimitives,
   type KemName,
   type KemPrivateKey,
+  WEB_PRIMITIVES,
 } from '@cloister/crypto';
 import { createKeyConfig, encodeKeyConfigList, type KeyConfig } from './key-config.ts';
 
@@ -23,7 +24,7 @@ export interface ChannelKeys {
 export async function createChannelKeys(options: {
   readonly kem: KemName;
   readonly keyId: number;
-  readonly primitives?: HpkePrimitives;
+  readonly primitives?: HpkePrimitives | undefined;
 }): Promise<ChannelKeys> {
   const suites = createSuites(options.kem, options.primitives);
   return assemble(options.keyId, await hpkeOf(suites).generateKeyPair(), suites);
@@ -40,7 +41,7 @@ export function exportChannelKeys({ config, privateKey }: ChannelKeys): Bytes {
 /** The key that `exportChannelKeys` wrote. */
 export async function importChannelKeys(
   bytes: Uint8Array,
-  options: { readonly primitives?: HpkePrimitives } = {},
+  options: { readonly primitives?: HpkePrimitives | undefined } = {},
 ): Promise<ChannelKeys> {
   const reader = new Reader(bytes, 'channel key');
   if (reader.u8() !== EXPORT_VERSION) reader.fail('bad_value');
@@ -70,11 +71,11 @@ function assemble(
 /** HPKE for each AEAD of a key configuration. */
 export function createSuites(
   kem: KemName,
-  primitives?: HpkePrimitives,
+  primitives: HpkePrimitives = WEB_PRIMITIVES,
 ): ReadonlyMap<AeadName, Hpke> {
   const suite = (aead: AeadName): [AeadName, Hpke] => [
     aead,
-    createHpke({ kem, kdf: 'hkdf-sha256', aead, ...(primitives ? { primitives } : {}) }),
+    createHpke({ kem, kdf: 'hkdf-sha256', aead, primitives }),
   ];
   return new Map([suite('aes-256-gcm'), suite('aes-128-gcm')]);
 }
