@@ -186,3 +186,22 @@ export {
   type RemoteSourceOptions,
 } from './collateral/remote-sources.ts';
 export { intelSourcesInOrder, snpSourcesInOrder } from './collateral/sources-in-order.ts';
+export { parseSnpCertificateTable, type SnpCertificateTable } from './snp/certificate-table.ts';
+export {
+  compilePolicy,
+  type CompiledPolicy,
+  type IssuedClaims,
+  type PolicyOutcome,
+  type PolicyRefusalCode,
+} from './policy/compile-policy.ts';
+export { boundJmesPath, type JmesPath, type JmesPathLibrary } from './policy/jmespath.ts';
+export { PolicyParsingError } from './policy/parsing-error.ts';
+export {
+  serviceClaim,
+  type ClaimIssuer,
+  type ClaimValue,
+  type ClaimValueType,
+  type PolicyClaim,
+} from './policy/policy-claim.ts';
+export { policyHash, policyTokenHash } from './policy/policy-hash.ts';
+export type { ConditionTrace, NearMiss, RuleTrace } from './policy/trace.ts';
