@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import {
   createIntelSource,
-  createKdsSource,
+  createKdsProtocol,
   createPccsProtocol,
   createPcsProtocol,
+  createSnpSource,
+  createThimAmdProtocol,
   createThimProtocol,
   encodeBundle,
   intelEntry,
@@ -214,27 +216,27 @@ const crlPath = (file: string) => {
   return `/sgx/certification/v4/pckcrl?uri=${encodeURIComponent(uri)}&${caller}`;
 };
 
-describe('collateral from Azure THIM', { skip: sharedMissing }, () => {
-  const routesOf = (platform: RecordedPlatform): Routes => {
-    const { pckCrl, rootCaCrl } = intelAnswers(platform);
-    return intelRoutes(platform, {
-      rootCrl: {
-        [crlPath('IntelSGXPCKProcessor.crl')]: { body: pckCrl.body ?? '' },
-        [crlPath('IntelSGXRootCA.der')]: {
-          body: encodePem('X509 CRL', rootCaCrl),
-        },
+const thimRoutes = (platform: RecordedPlatform): Routes => {
+  const { pckCrl, rootCaCrl } = intelAnswers(platform);
+  return intelRoutes(platform, {
+    rootCrl: {
+      [crlPath('IntelSGXPCKProcessor.crl')]: { body: pckCrl.body ?? '' },
+      [crlPath('IntelSGXRootCA.der')]: {
+        body: encodePem('X509 CRL', rootCaCrl),
       },
-    });
-  };
+    },
+  });
+};
 
+describe('collateral from Azure THIM', { skip: sharedMissing }, () => {
   it('gives what verifies, CRLs by their addresses and without their chains', async () => {
-    const server = await serve(routesOf(SGX_PLATFORM));
+    const server = await serve(thimRoutes(SGX_PLATFORM));
     const source = sourceOf(createThimProtocol({ baseUrl: server.url }), SGX_PLATFORM.at);
     await assertVerifies(SGX_PLATFORM, await source.intel(SGX_PLATFORM));
   });
 
   it('says that what it served had expired', async () => {
-    const server = await serve(routesOf(SGX_PLATFORM));
+    const server = await serve(thimRoutes(SGX_PLATFORM));
     const later = new Date(SGX_PLATFORM.at.getTime() + 300 * 86_400_000);
     const source = sourceOf(createThimProtocol({ baseUrl: server.url }), later);
     const answer = await source.intel(SGX_PLATFORM);
@@ -290,9 +292,11 @@ describe('certificates from AMD KDS', { skip: sharedMissing }, () => {
   for (const chip of CHIPS) {
     it(`gives what verifies a report of ${chip.product}`, async () => {
       const server = await serve(routesOf(chip));
-      const options = { baseUrl: server.url, crl: false, fetch: client, now: () => AT };
+      const options = { crl: false, fetch: client, now: () => AT };
       const report = vector(chip.report);
-      const answer = await createKdsSource(options).snp(snpQueryOf(report));
+      const answer = await createSnpSource(createKdsProtocol({ baseUrl: server.url }), options).snp(
+        snpQueryOf(report),
+      );
       assert.ok(answer.ok, JSON.stringify(answer));
       const result = await verifySnpReport(report, { ...answer.value, at: AT });
       assert.ok(result.ok, JSON.stringify(result));
@@ -303,8 +307,8 @@ describe('certificates from AMD KDS', { skip: sharedMissing }, () => {
     const [chip] = CHIPS;
     const server = await serve(routesOf(chip));
     let now = AT;
-    const options = { baseUrl: server.url, crl: false, fetch: client, now: () => now };
-    const source = createKdsSource(options);
+    const options = { crl: false, fetch: client, now: () => now };
+    const source = createSnpSource(createKdsProtocol({ baseUrl: server.url }), options);
     const query = snpQueryOf(vector(chip.report));
     await source.snp(query);
     now = new Date(AT.getTime() + 3600_000);
@@ -317,8 +321,8 @@ describe('certificates from AMD KDS', { skip: sharedMissing }, () => {
   it('does not come again before Retry-After', async () => {
     const [chip] = CHIPS;
     const server = await serve(routesOf(chip));
-    const options = { baseUrl: server.url, crl: false, fetch: client, now: () => AT };
-    const source = createKdsSource(options);
+    const options = { crl: false, fetch: client, now: () => AT };
+    const source = createSnpSource(createKdsProtocol({ baseUrl: server.url }), options);
     const slow = { status: 429, headers: { 'retry-after': '10' } };
     server.interrupt(slow, slow);
     const query = snpQueryOf(vector(chip.report));
@@ -340,10 +344,44 @@ describe('certificates from AMD KDS', { skip: sharedMissing }, () => {
     ] as const) {
       const paths = Object.keys(routesOf(milan));
       const server = await serve({ [paths[0] ?? '']: { body }, [paths[1] ?? '']: { body: chain } });
-      const options = { baseUrl: server.url, crl: false, fetch: client, now: () => AT };
-      const answer = await createKdsSource(options).snp(query);
+      const options = { crl: false, fetch: client, now: () => AT };
+      const answer = await createSnpSource(createKdsProtocol({ baseUrl: server.url }), options).snp(
+        query,
+      );
       assert.ok(!answer.ok, JSON.stringify(answer));
     }
+  });
+});
+
+describe('certificates from Azure THIM', { skip: sharedMissing }, () => {
+  const AT = new Date('2026-03-01T00:00:00Z');
+  const report = vector('snp/reports/confidentialai-live-evidence-ec43da.bin');
+
+  async function ask(vcek: string) {
+    const body = JSON.stringify({
+      vcekCert: encodePem('CERTIFICATE', vector(vcek)),
+      tcbm: 'DB18000000000004',
+      certificateChain: chainOf('Milan'),
+      cacheControl: '86400',
+    });
+    const server = await serve({
+      '/metadata/THIM/amd/certification': ({ headers }) =>
+        headers['metadata'] === 'true' ? { body } : { status: 400 },
+    });
+    const protocol = createThimAmdProtocol({ baseUrl: server.url });
+    const source = createSnpSource(protocol, { crl: false, fetch: client, now: () => AT });
+    return source.snp(snpQueryOf(report));
+  }
+
+  it('gives what verifies the report of the same machine', async () => {
+    const answer = await ask('snp/certs/confidentialai-live-evidence-ec43da.vcek.der');
+    assert.ok(answer.ok, JSON.stringify(answer));
+    assert.ok((await verifySnpReport(report, { ...answer.value, at: AT })).ok);
+  });
+
+  it("does not hand out its own machine's for another's", async () => {
+    const answer = await ask('snp/certs/coco-evidence-v0-05b743.vcek.der');
+    assert.equal(answer.failures[0]?.code, 'bad_answer');
   });
 });
 

@@ -57,9 +57,16 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
       await page.waitForTimeout(500);
       await shoot('5-result');
       assert.equal((await id(page, 'bell-count').textContent()) !== '0', true);
-      await id(page, 'notifications').first().click();
+      await id(page, 'notifications').click();
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: join(SHOTS, `${locale}-6-bell.png`) });
+      await page.keyboard.press('Escape');
+      await page.locator('a[href="/notifications"]').click();
       await id(page, 'notification-list').waitFor(WAIT);
-      await shoot('6-notifications');
+      await shoot('7-notifications');
+      await id(page, 'trust-chip').click();
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: join(SHOTS, `${locale}-8-trust.png`) });
       assert.deepEqual(complaints, []);
       await context.close();
     });

@@ -21,7 +21,7 @@ import {
 } from './places.ts';
 import { buildPortal } from './portal-build.ts';
 import { hashPortalBuild, servePortal } from './portal-server.ts';
-import type { Ports } from './ports.ts';
+import { anyPorts, type Ports } from './ports.ts';
 import { Supervisor } from './supervisor.ts';
 import {
   makeVariant,
@@ -42,6 +42,10 @@ export interface DeploymentOptions {
   readonly tamper?: Tamper;
   /** One service runs other code than the published one. */
   readonly variant?: VariantOptions;
+  /** Whether the services serve `/metrics`, each on a port of its own. */
+  readonly metrics?: boolean;
+  /** Puts something between two services: is given an address, gives the one to use instead. */
+  readonly between?: (service: ServiceName, url: string) => Promise<string>;
   /** Told what happens, in words. */
   readonly tell: (line: string) => void;
   /** Told when a service ended by itself. */
@@ -55,6 +59,8 @@ export interface Deployment {
   readonly places: Places;
   readonly manifest: Manifest;
   readonly accounts: readonly Account[];
+  /** Where metrics are served, if they are. */
+  readonly metrics: readonly string[];
   /** Ends all of it. */
   stop(): Promise<void>;
 }
@@ -77,7 +83,10 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     if (variant !== undefined) closers.unshift(() => removeVariant(variant));
     const origin = `http://127.0.0.1:${ports.portal}`;
     const { manifest, accounts } = await prepare(options, places, origin, variant);
+    const metricsPorts = options.metrics === true ? await anyPorts() : undefined;
+    const via = options.between ?? ((_service: ServiceName, url: string) => Promise.resolve(url));
     const common = (service: ServiceName) => [
+      ...(metricsPorts === undefined ? [] : ['--metrics-port', String(metricsPorts[service])]),
       '--port',
       String(ports[service]),
       '--data',
@@ -97,7 +106,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       entry('attestation'),
       common('attestation'),
     );
-    const to = ['--attestation', attestation.url];
+    const to = ['--attestation', await via('attestation', attestation.url)];
     tell("starting the provider's inference service");
     const inference = await supervisor.start('inference', entry('inference'), [
       ...common('inference'),
@@ -105,7 +114,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       '--model-store',
       places.models,
     ]);
-    let provider = inference.url;
+    let provider = await via('inference', inference.url);
     if (tamper === 'quote' || tamper === 'token') {
       const host = await startTamperingHost(inference.url, tamper);
       closers.push(() => closeServer(host.server));
@@ -141,6 +150,9 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       places,
       manifest,
       accounts: accounts.accounts,
+      metrics: SERVICES.flatMap((service) =>
+        metricsPorts === undefined ? [] : [`http://127.0.0.1:${metricsPorts[service]}`],
+      ),
       stop,
     };
   } catch (error) {
