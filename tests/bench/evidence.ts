@@ -15,24 +15,21 @@ import * as peer from '@phala/dcap-qvl';
 import { parseVectors } from '../../apps/cli/src/evidence-vectors.ts';
 import { shared, sharedMissing } from '../shared.ts';
 import type { Report } from './figure.ts';
+import { measure, type Task } from './measure.ts';
 import { importP256, NODE_CRYPTO, verifyP256 } from './node-evidence-crypto.ts';
+import { runSnp } from './snp.ts';
 
 /** Genuine quotes with genuine collateral that the peer accepts too. */
 const SUBJECTS = [
   { tee: 'sgx', label: 'SGX v3', prefix: 'sgx3-', verify: verifySgxQuote },
   { tee: 'tdx', label: 'TDX v4', prefix: 'tdx4-', verify: verifyTdxQuote },
 ] as const;
-const ROUNDS = 5;
-const ROUND_MS = 400;
 
 interface Subject {
   readonly quote: Uint8Array<ArrayBuffer>;
   readonly collateral: IntelCollateral;
   readonly at: Date;
 }
-
-/** One thing to measure; false says that it did not do its work. */
-type Task = () => boolean | Promise<boolean>;
 
 /** What a cache must forget so that the next quote is by another attestation key. */
 function forgetKeys(cache: VerificationCache): void {
@@ -94,6 +91,7 @@ export async function run(report: Report): Promise<void> {
     compare(`${label}: attestation key cached`, rate('key'));
     compare(`${label}: PCK cached, WebCrypto`, rate('web'));
   }
+  await runSnp(report);
 }
 
 function findSubject(prefix: string): Subject {
@@ -171,28 +169,4 @@ function createPeer({ quote, collateral, at }: Subject): Task {
       return false; // it says no by throwing
     }
   };
-}
-
-/** Median of the rounds, which take turns: so what disturbs the machine hits all alike. */
-async function measure(tasks: ReadonlyMap<string, Task>): Promise<Map<string, number>> {
-  const rates = new Map<string, number[]>();
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const [name, task] of tasks) {
-      const start = performance.now();
-      let count = 0;
-      let elapsed = 0;
-      while (elapsed < ROUND_MS) {
-        if (!(await task())) throw new RangeError(`${name} did not verify`);
-        count += 1;
-        elapsed = performance.now() - start;
-      }
-      // The first round warms up.
-      if (round > 0) rates.set(name, [...(rates.get(name) ?? []), (1000 * count) / elapsed]);
-    }
-  }
-  return new Map([...rates].map(([name, values]) => [name, median(values)]));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
