@@ -73,19 +73,36 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
   }
 
   it('says that nothing above threshold is not the same as normal', async () => {
+    const { page, complaints } = await analyse('vectors/imaging/cxr-05.png', 'Okafor');
+    assert.match((await id(page, 'result-finding').textContent()) ?? '', /No finding above/);
+    assert.match((await id(page, 'result').textContent()) ?? '', /not.{0,20}normal/i);
+    assert.equal(await id(page, 'heatmap').count(), 0, 'no heat map below the threshold');
+    await page.screenshot({ path: join(SHOTS, 'dark-no-finding.png'), fullPage: true });
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  });
+
+  it('reads a compressed DICOM file', async () => {
+    const { page } = await analyse('vectors/dicom/cxr/cxr_rle.dcm', 'Silva');
+    await id(page, 'heatmap').waitFor(WAIT);
+    await page.screenshot({ path: join(SHOTS, 'dark-result-dicom.png'), fullPage: true });
+    await page.context().close();
+  });
+
+  /** Uploads an image for a new patient and waits for its result, in the dark theme. */
+  async function analyse(image: string, family: string): Promise<WatchedPage> {
     const opened = await openPage(browser, platform.portal ?? '', { colorScheme: 'dark' });
-    const { page, context } = opened;
+    const { page } = opened;
     await id(page, 'gate-continue').click(WAIT);
     await signIn(opened, platform);
-    await createPatient(page, 'en', 'Okafor');
-    await id(page, 'upload-input').setInputFiles(shared('vectors/dicom/cxr/cxr_rle.dcm'));
+    await createPatient(page, 'en', family);
+    await id(page, 'upload-input').setInputFiles(shared(image));
     await confirmUpload(page);
     await id(page, 'analyse').click(WAIT);
     await id(page, 'result').waitFor(WAIT);
     await page.waitForTimeout(500);
-    await page.screenshot({ path: join(SHOTS, 'dark-result-dicom.png'), fullPage: true });
-    await context.close();
-  });
+    return opened;
+  }
 });
 
 describe('the portal, when the platform runs other code than agreed', () => {
