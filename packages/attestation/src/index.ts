@@ -179,12 +179,15 @@ export {
   type IntelServer,
   type TcbSelection,
 } from './collateral/intel-protocols.ts';
+export { createKdsProtocol } from './collateral/kds-protocol.ts';
 export {
   createIntelSource,
-  createKdsSource,
+  createSnpSource,
   type IntelServerSource,
   type RemoteSourceOptions,
 } from './collateral/remote-sources.ts';
+export { createThimAmdProtocol } from './collateral/thim-amd-protocol.ts';
+export { parsePckExtension, type PckExtension } from './intel/pck-extension.ts';
 export { intelSourcesInOrder, snpSourcesInOrder } from './collateral/sources-in-order.ts';
 export { parseSnpCertificateTable, type SnpCertificateTable } from './snp/certificate-table.ts';
 export {

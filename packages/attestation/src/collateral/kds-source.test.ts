@@ -4,7 +4,8 @@ import { encodePem } from '@cloister/bytes';
 import { anchors, AT, forgeAmdCrl, forgeReport, later } from '../snp/forge.test.ts';
 import { verifySnpReport } from '../snp/verify-snp-report.ts';
 import { snpQueryOf } from './evidence-query.ts';
-import { createKdsSource } from './remote-sources.ts';
+import { createKdsProtocol } from './kds-protocol.ts';
+import { createSnpSource } from './remote-sources.ts';
 
 const { report, options } = await forgeReport();
 const { vek, ask, ark } = options;
@@ -12,7 +13,7 @@ const chain = [ask, ark].map((der) => encodePem('CERTIFICATE', der ?? vek)).join
 
 function scene(crl: Uint8Array<ArrayBuffer> | undefined) {
   const asked: string[] = [];
-  const source = createKdsSource({
+  const source = createSnpSource(createKdsProtocol(), {
     anchors,
     now: () => AT,
     fetch: ({ url }) => {
@@ -25,7 +26,7 @@ function scene(crl: Uint8Array<ArrayBuffer> | undefined) {
   return { source, asked, query: snpQueryOf(report) };
 }
 
-describe('createKdsSource', () => {
+describe('createSnpSource', () => {
   it('gives certificates and the CRL, by which the report verifies', async () => {
     const { source, query } = scene(await forgeAmdCrl());
     const answer = await source.snp(query);

@@ -10,7 +10,7 @@ import type { Fetched, IntelCollateralSource, SnpEndorsementSource } from './col
 import { DocumentCache, type DocumentCacheOptions } from './document-cache.ts';
 import type { CollateralDocument, DocumentId } from './document.ts';
 import { parseEvaluationNumbers, type EvaluationNumbers } from './evaluation-numbers.ts';
-import { createKdsProtocol, readAmdChain } from './kds-protocol.ts';
+import { readAmdChain } from './kds-protocol.ts';
 
 /** How a source asks, what it keeps, and what it believes. */
 export interface RemoteSourceOptions extends DocumentCacheOptions {
@@ -72,14 +72,15 @@ export function createIntelSource(
 }
 
 /**
- * AMD's certificates from its Key Distribution Service. A VCEK is kept for ever, a CRL never; with
- * `crl: false` none is asked for, and the verifier lists revocation as not checked.
+ * AMD's certificates from a server: its Key Distribution Service, or Azure's THIM. A VCEK is kept
+ * for ever, a CRL never; with `crl: false` none is asked for, and the verifier lists revocation as
+ * not checked.
  */
-export function createKdsSource(
-  options: RemoteSourceOptions & { readonly baseUrl?: string; readonly crl?: boolean },
+export function createSnpSource(
+  protocol: CollateralProtocol,
+  options: RemoteSourceOptions & { readonly crl?: boolean },
 ): SnpEndorsementSource {
-  const { baseUrl, crl = true, anchors = AMD_ROOTS, ...rest } = options;
-  const protocol = createKdsProtocol(baseUrl === undefined ? {} : { baseUrl });
+  const { crl = true, anchors = AMD_ROOTS, ...rest } = options;
   const cache: DocumentCache = new DocumentCache(protocol, accept, rest);
   function accept(id: DocumentId, document: CollateralDocument): ReturnType<typeof acceptAmd> {
     const amd = amdDocument(id);
