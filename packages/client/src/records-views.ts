@@ -133,7 +133,7 @@ export function expectType(resource: JsonObject, type: string): JsonObject {
 }
 
 /** The id in a reference to a type of resource (`Type/id`, also versioned), or undefined. */
-export function referenceId(value: unknown, type: string): string | undefined {
+function referenceId(value: unknown, type: string): string | undefined {
   if (!isJsonObject(value)) return undefined;
   const match = /^([A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(\/_history\/.+)?$/.exec(
     optionalTextOf(value, 'reference') ?? '',

@@ -53,10 +53,10 @@ describe('addEvents', () => {
 });
 
 describe('retryDelay', () => {
-  it('grows from one second to half a minute', () => {
+  it('grows from one second to a quarter of a minute', () => {
     assert.deepEqual(
       [0, 1, 2, 4, 5, 50].map(retryDelay),
-      [1000, 2000, 4000, 16_000, 30_000, 30_000],
+      [1000, 2000, 4000, 15_000, 15_000, 15_000],
     );
   });
 });

@@ -63,7 +63,7 @@ export function addEvents(feed: Feed, events: readonly RecordsEvent[]): Feed {
   return { cursor, tasks, notices: notices.slice(0, MAX_NOTICES) };
 }
 
-/** How long to wait before the next try after so many failures in a row: 1 s to 30 s. */
+/** How long to wait before the next try after so many failures in a row: 1 s to 15 s. */
 export function retryDelay(failures: number): number {
-  return Math.min(30_000, 1000 * 2 ** Math.min(failures, 5));
+  return Math.min(15_000, 1000 * 2 ** Math.min(failures, 4));
 }

@@ -43,7 +43,8 @@ export function useFeedState({ connection, end }: SignedInState): FeedState {
       let failures = 0;
       while (!stop.signal.aborted) {
         try {
-          const wait = first ? 0 : WAIT_SECONDS;
+          // After a failure the first answer is wanted at once: it says that the connection is back.
+          const wait = first || failures > 0 ? 0 : WAIT_SECONDS;
           const batch = await connection.records.events(cursor, wait, stop.signal);
           if (stop.signal.aborted) return;
           failures = 0;

@@ -53,7 +53,9 @@ export function EvidencePanel({ evidence, model }: EvidenceProps) {
           <div>
             <dt>{t('evidence.receipt')}</dt>
             <dd>
-              <code className="jws">{evidence.receipt}</code>
+              <code className="jws" tabIndex={0}>
+                {evidence.receipt}
+              </code>
             </dd>
           </div>
         )}

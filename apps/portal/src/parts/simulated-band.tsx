@@ -5,9 +5,13 @@ import { useTranslation } from 'react-i18next';
 export function SimulatedBand() {
   const { t } = useTranslation();
   return (
-    <p className="simulated-band" data-testid="simulated-band">
+    <aside
+      className="simulated-band"
+      aria-label={t('simulated.title')}
+      data-testid="simulated-band"
+    >
       <TriangleAlert size={15} aria-hidden />
       {t('simulated.band')}
-    </p>
+    </aside>
   );
 }

@@ -2,7 +2,7 @@ import type { TaskView } from '@cloister/client';
 import type { TaskProgress } from '../events/feed.ts';
 
 /** The phases of an analysis, in order (S7). */
-export const ANALYSIS_PHASES = [
+const ANALYSIS_PHASES = [
   'requested',
   'verify-provider',
   'prove-caller',

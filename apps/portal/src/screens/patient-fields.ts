@@ -5,13 +5,7 @@ export type PatientDraft = Readonly<Record<PatientField, string>>;
 /** A field of the form. */
 export type PatientField = 'family' | 'given' | 'gender' | 'birthDate' | 'mrn';
 /** The fields in the order in which they appear. */
-export const PATIENT_FIELDS: readonly PatientField[] = [
-  'family',
-  'given',
-  'birthDate',
-  'gender',
-  'mrn',
-];
+const PATIENT_FIELDS: readonly PatientField[] = ['family', 'given', 'birthDate', 'gender', 'mrn'];
 /** What is wrong with a field (keys of the texts under `form`). */
 export type FieldError =
   | 'required'

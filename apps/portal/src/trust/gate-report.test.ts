@@ -1,28 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { questionsOf, reasonOf } from './gate-report.ts';
+import type { Check } from '@cloister/attestation';
+import { questionsOf, reasonOf, type GateReport } from './gate-report.ts';
+
+const GOOD: readonly Check[] = [
+  { check: 'hardware: sort of evidence', outcome: 'passed' },
+  { check: 'hardware: token policy', outcome: 'skipped', detail: 'the manifest names none' },
+  { check: 'code: service named in the manifest', outcome: 'passed' },
+  { check: 'channel: nonce', outcome: 'passed' },
+];
+const outcomes = (checks: readonly Check[], state: GateReport['state'] = 'blocked') =>
+  questionsOf(checks, state).map(({ outcome }) => outcome);
 
 describe('questionsOf', () => {
-  it('does not call a question answered whose checks were not all reached', () => {
-    const questions = questionsOf(
-      [
-        { check: 'hardware: quote', outcome: 'failed', code: 'quote.signature' },
-        { check: 'channel: report data', outcome: 'passed' },
-        { check: 'channel: nonce', outcome: 'skipped', detail: 'not reached' },
-        { check: 'code: MRENCLAVE', outcome: 'passed' },
-        { check: 'code: policy', outcome: 'skipped', detail: 'the manifest names none' },
-      ],
-      true,
-    );
-    assert.deepEqual(
-      questions.map(({ outcome }) => outcome),
-      ['failed', 'passed', 'skipped'],
-    );
+  it('answers all three where all was checked', () => {
+    assert.deepEqual(outcomes(GOOD, 'passed'), ['passed', 'passed', 'passed']);
   });
 
-  it('does not call a question without any check answered', () => {
-    const outcomes = questionsOf([], true).map(({ outcome }) => outcome);
-    assert.deepEqual(outcomes, ['skipped', 'skipped', 'skipped']);
+  it('does not call a question answered whose checks were not all reached', () => {
+    const skipped: Check = { check: 'code: MRENCLAVE', outcome: 'skipped', detail: 'not reached' };
+    assert.deepEqual(outcomes([...GOOD, skipped]), ['passed', 'skipped', 'passed']);
+    assert.deepEqual(outcomes([]), ['skipped', 'skipped', 'skipped']);
+  });
+
+  it('does not call the code agreed on where only the manifest was read', () => {
+    const only: Check[] = [
+      { check: 'code: manifest, own party', outcome: 'passed' },
+      { check: 'hardware: evidence received', outcome: 'failed', code: 'evidence_unavailable' },
+    ];
+    assert.deepEqual(outcomes(only, 'unreachable'), ['skipped', 'skipped', 'skipped']);
+    assert.deepEqual(outcomes(only, 'blocked'), ['failed', 'skipped', 'skipped']);
   });
 });
 

@@ -7,7 +7,7 @@ import {
 } from '@cloister/attestation';
 
 /** The three questions of the gate (spec/clinical.md 11, S0), in the order in which they appear. */
-export const QUESTIONS: typeof CHECK_GROUPS = CHECK_GROUPS;
+const QUESTIONS: typeof CHECK_GROUPS = CHECK_GROUPS;
 /** One of them. */
 export type QuestionId = CheckGroup;
 
@@ -47,19 +47,40 @@ export interface GateReport {
   readonly at: Date;
 }
 
-/** Sorts checks under the three questions; one whose checks were not all reached is `skipped`. */
-export function questionsOf(checks: readonly Check[], done: boolean): Question[] {
+/** The check without which a question is not answered, however many others passed. */
+const ESSENTIAL: Readonly<Record<QuestionId, string>> = {
+  hardware: 'hardware: sort of evidence',
+  code: 'code: service named in the manifest',
+  channel: 'channel: nonce',
+};
+
+/**
+ * Sorts checks under the three questions. A question passed only where its essential check passed
+ * and none of its own failed or was not reached; where nobody could be asked, nothing has failed.
+ */
+export function questionsOf(checks: readonly Check[], state: GateReport['state']): Question[] {
   const groups = groupChecks(checks);
   return QUESTIONS.map((id) => {
     const own = groups[id];
-    if (!done) return { id, outcome: 'pending', checks: own };
-    if (own.some(({ outcome }) => outcome === 'failed'))
-      return { id, outcome: 'failed', checks: own };
-    const reached =
-      own.some(({ outcome }) => outcome === 'passed') &&
-      own.every(({ outcome, detail }) => outcome !== 'skipped' || detail !== 'not reached');
-    return { id, outcome: reached ? 'passed' : 'skipped', checks: own };
+    return { id, outcome: outcomeOf(id, own, state), checks: own };
   });
+}
+
+function outcomeOf(
+  id: QuestionId,
+  checks: readonly Check[],
+  state: GateReport['state'],
+): Question['outcome'] {
+  if (state === 'checking') return 'pending';
+  if (checks.some(({ outcome }) => outcome === 'failed'))
+    return state === 'unreachable' ? 'skipped' : 'failed';
+  const answered = checks.some(
+    ({ check, outcome }) => check === ESSENTIAL[id] && outcome === 'passed',
+  );
+  const reached = checks.every(
+    ({ outcome, detail }) => outcome !== 'skipped' || detail !== 'not reached',
+  );
+  return answered && reached ? 'passed' : 'skipped';
 }
 
 /** Which plain sentence explains a code (keys of the texts under `reasons`). */

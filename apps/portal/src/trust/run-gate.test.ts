@@ -138,6 +138,7 @@ describe('runGate', () => {
     const { report } = await gate({ evidence: () => Promise.reject(new TypeError('down')) });
     assert.equal(report.state, 'unreachable');
     assert.equal(report.code, 'evidence_unavailable');
+    assert.ok(report.questions.every(({ outcome }) => outcome === 'skipped'));
     const lost = await gate({ settings: () => Promise.reject(new TypeError('down')) });
     assert.equal(lost.report.state, 'unreachable');
     assert.equal(lost.report.code, 'settings_unavailable');

@@ -33,7 +33,7 @@ export interface GateResult {
 
 /** What the gate shows while it works. */
 export function checkingReport(now: Date): GateReport {
-  return { state: 'checking', questions: questionsOf([], false), simulated: false, at: now };
+  return { state: 'checking', questions: questionsOf([], 'checking'), simulated: false, at: now };
 }
 
 /**
@@ -47,7 +47,7 @@ export async function runGate(means: GateMeans): Promise<GateResult> {
   const stop = (check: string, code: string, unreachable = false): GateResult => {
     checks.push({ check, outcome: 'failed', code });
     const state = unreachable ? 'unreachable' : 'blocked';
-    const questions = questionsOf(checks, true);
+    const questions = questionsOf(checks, state);
     return { report: { state, code, questions, simulated: false, at } };
   };
   if (means.pins === undefined) return stop('code: keys of this build', 'pins_missing');
@@ -79,7 +79,7 @@ export async function runGate(means: GateMeans): Promise<GateResult> {
     ...verdict.checks.map((check) => ({ ...check, check: `code: manifest, ${check.check}` })),
   );
   if (!verdict.ok) {
-    const questions = questionsOf(checks, true);
+    const questions = questionsOf(checks, 'blocked');
     return { report: { state: 'blocked', code: verdict.code, questions, simulated: false, at } };
   }
   return askRecords(means, verdict.claims, settings, checks, at);
@@ -109,6 +109,7 @@ async function askRecords(
   const checks = [...before, ...verdict.checks];
   const { id, signers } = manifest;
   const { serial, deployment, portal, evidence } = manifest.manifest;
+  const state = verdict.ok ? 'passed' : refusedState(verdict.code);
   const facts = {
     measurement: measurementOf(manifest, verdict.ok ? verdict.claims.claims : seen),
     manifest: {
@@ -119,16 +120,19 @@ async function askRecords(
       ...(portal === undefined ? {} : { build: portal.build }),
     },
     ...(seen === undefined ? {} : { evidence: JSON.stringify(encodeEnvelope(seen), null, 2) }),
-    questions: questionsOf(checks, true),
+    questions: questionsOf(checks, state),
     simulated: evidence.roots !== 'hardware' || seen?.format === 'simulated-sgx-quote',
     at,
   };
   if (verdict.ok) {
-    const report: GateReport = { ...facts, state: 'passed', peer: verdict.claims };
+    const report: GateReport = { ...facts, state, peer: verdict.claims };
     return { report, settings, manifest };
   }
-  const state = UNREACHABLE_CODES.includes(verdict.code) ? 'unreachable' : 'blocked';
   return { report: { ...facts, state, code: verdict.code } };
+}
+
+function refusedState(code: string): 'blocked' | 'unreachable' {
+  return UNREACHABLE_CODES.includes(code) ? 'unreachable' : 'blocked';
 }
 
 /** Place of MRENCLAVE in an SGX quote v3 (spec/evidence.md 1.3). */
