@@ -46,3 +46,16 @@ export {
 export { silenceExpectedWarnings, type WarningSource } from './silence-expected-warnings.ts';
 export { loadTrust, type TrustOptions } from './trust.ts';
 export { UnavailableError, type UnavailableCode } from './unavailable-error.ts';
+export { openStore } from './store/open-store.ts';
+export { openPostgresStore, type PostgresStoreOptions } from './store/postgres-store.ts';
+export { openSqliteStore, type SqliteStoreOptions } from './store/sqlite-store.ts';
+export type {
+  Batch,
+  Marker,
+  Store,
+  StoredValue,
+  StoreEntry,
+  StoreHead,
+  ValueChange,
+} from './store/store.ts';
+export { StoreError, type StoreErrorCode } from './store/store-error.ts';
