@@ -21,6 +21,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.json': 'application/json; charset=utf-8',
   '.png': 'image/png',
+  '.txt': 'text/plain; charset=utf-8',
   '.ico': 'image/x-icon',
   '.woff2': 'font/woff2',
 };
@@ -29,6 +30,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export async function servePortal(options: PortalServerOptions): Promise<Server> {
   const files = loadFiles(options.folder);
   const page = files.get('/index.html');
+  const list = Buffer.from(listPortalBuild(options.folder));
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://portal').pathname;
     setSecurityHeaders(response, options.connect);
@@ -38,6 +40,10 @@ export async function servePortal(options: PortalServerOptions): Promise<Server>
     }
     if (path === '/cloister.json') {
       send(response, '.json', Buffer.from(JSON.stringify(options.settings())), 'no-store');
+      return;
+    }
+    if (path === BUILD_LIST) {
+      send(response, '.txt', list, 'no-cache');
       return;
     }
     const file = files.get(path === '/' ? '/index.html' : path);
@@ -57,15 +63,23 @@ export async function servePortal(options: PortalServerOptions): Promise<Server>
   return server;
 }
 
+/** Where a portal says which files it consists of. */
+export const BUILD_LIST = '/build.txt';
+
+/** The sorted lines `<sha256>  <path>` of a built portal's files. */
+function listPortalBuild(folder: string): string {
+  return [...loadFiles(folder)]
+    .map(([path, bytes]) => `${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`)
+    .toSorted()
+    .join('');
+}
+
 /**
- * The build's hash: SHA-256 over the sorted lines `<sha256>  <path>` of its files. It stands in the
- * manifest; the portal shows it, and whoever fetches the files elsewhere can compare.
+ * The build's hash: SHA-256 of its file list. It stands in the manifest; the portal shows it, and
+ * `cloister portal verify`, run elsewhere, compares.
  */
 export function hashPortalBuild(folder: string): string {
-  const lines = [...loadFiles(folder)]
-    .map(([path, bytes]) => `${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`)
-    .toSorted();
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return createHash('sha256').update(listPortalBuild(folder)).digest('hex');
 }
 
 function loadFiles(folder: string): Map<string, Buffer> {
