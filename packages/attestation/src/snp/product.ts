@@ -18,9 +18,13 @@ export function productOfCpuid({ family, model }: SnpCpuid): SnpProduct | undefi
   return MODELS.find(([, f, first, last]) => f === family && model >= first && model <= last)?.[0];
 }
 
+const STEPPING = /^-[A-Z]\d$/;
+
 /** The product line that a certificate's productName means: with or without a stepping. */
 export function productOfName(productName: string): SnpProduct | undefined {
-  return PRODUCTS.find((product) => new RegExp(`^${product}(-[A-Z]\\d)?$`).test(productName));
+  const product = PRODUCTS.find((name) => productName.startsWith(name));
+  if (product === undefined || productName === product) return product;
+  return STEPPING.test(productName.slice(product.length)) ? product : undefined;
 }
 
 /** The common name of the CA that issues VCEKs or VLEKs of a product line. */

@@ -1,4 +1,4 @@
-import { concatBytes, encodeHex, equalBytes, Writer, type Bytes } from '@cloister/bytes';
+import { concatBytes, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
 import { checkPath, parseCertificate, parsePublicKey, type Certificate } from '@cloister/crypto';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import type { Lru } from '../intel/lru.ts';
@@ -56,10 +56,9 @@ export function parseVek(der: Bytes): Vek {
 /** The content of a chain as its name in a cache: each part behind its length. */
 export async function chainId(chain: AmdChain, crypto: SnpCrypto): Promise<string> {
   const parts = [chain.vek, chain.ask, chain.ark];
-  const lengths = new Writer();
-  for (const part of parts) lengths.u32le(part?.length ?? ABSENT);
+  const lengths = Uint32Array.from(parts, (part) => part?.length ?? ABSENT);
   const contents = parts.filter((part) => part !== undefined);
-  return encodeHex(await crypto.sha256(concatBytes(lengths.finish(), ...contents)));
+  return encodeHex(await crypto.sha256(concatBytes(new Uint8Array(lengths.buffer), ...contents)));
 }
 
 /** Verifies the chain of a VEK up to an anchor (spec/evidence.md 9.6.3 and 4). */
