@@ -5,7 +5,7 @@ import {
   concatBytes,
   decodeBase64url,
   decodeHex,
-  encodeHex,
+  decodeUtf8,
   encodeUtf8,
   MalformedError,
   type Bytes,
@@ -13,12 +13,11 @@ import {
 import * as fc from 'fast-check';
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
 import { appraise } from '../appraisal/appraise.ts';
-import { CheckList } from '../check-list.ts';
 import { anchors, forgeReport, later, strangerCa } from '../snp/forge.test.ts';
 import { checkHclBinding } from './hcl-binding.ts';
 import { parseHclReport } from './hcl-report.ts';
 import { parseHclRuntimeClaims } from './runtime-claims.ts';
-import { checkTpmQuote, parseTpmAttest, type TpmQuote } from './tpm-quote.ts';
+import { parseTpmAttest, type TpmQuote } from './tpm-quote.ts';
 import { verifyHclReport, type HclReportOptions } from './verify-hcl-report.ts';
 import {
   akJwk,
@@ -222,7 +221,8 @@ const read = (name: string): WholeEvidence => {
   const json = JSON.parse(readFileSync(shared(`vectors/azure-hcl/${name}.evidence.json`), 'utf8'));
   return (json as { evidence?: WholeEvidence }).evidence ?? (json as WholeEvidence);
 };
-const root = (name: string) => new Uint8Array(readFileSync(shared(`vectors/roots/${name}.der`)));
+const file = (path: string) => new Uint8Array(readFileSync(shared(`vectors/${path}`)));
+const root = (name: string) => file(`roots/${name}.der`);
 const quoteOf = ({ tpm_quote: quote }: WholeEvidence): TpmQuote => ({
   message: decodeHex(quote.message),
   signature: decodeHex(quote.signature),
@@ -264,19 +264,36 @@ describe('genuine evidence of Azure', { skip: sharedMissing }, () => {
     });
   }
 
-  it('a vTPM of TDX signs by the key of its claims', async () => {
+  it('Intel, paravisor and vTPM agree, and the TDREPORT alone would not do', async () => {
     const evidence = read('tdx-confidentialai-live-evidence-380fa1');
-    const bound = await checkHclBinding(unpad(evidence.hcl_report));
-    assert.ok(bound.ok);
-    const { reportData, report } = bound.claims;
-    const quote = unpad(evidence.td_quote);
-    // A v4 quote has its 584 bytes of TD report behind the header of 48.
-    assert.equal(encodeHex(quote.subarray(48 + 520, 48 + 584)), reportData);
-    assert.equal(report.tee, 'tdx');
-    const list = new CheckList();
-    const { attestationKey } = bound.claims.runtime;
-    const nonce = encodeUtf8('attestation-test-fixture');
-    const pcrs = await checkTpmQuote(list, quoteOf(evidence), attestationKey, nonce);
-    assert.equal(pcrs?.['0'], evidence.tpm_quote.pcrs[0], JSON.stringify(list.checks));
+    const text = (path: string) => decodeUtf8(file(path));
+    const blob = unpad(evidence.hcl_report);
+    const options: HclReportOptions = {
+      at: new Date(1_772_718_607_000),
+      nonce: encodeUtf8('attestation-test-fixture'),
+      tpmQuote: quoteOf(evidence),
+      hardware: {
+        tee: 'tdx',
+        quote: unpad(evidence.td_quote),
+        collateral: {
+          tcbInfo: text('tdx/collateral/tcbinfo-90c06f000000-v3-ev18-2026-02-18.json'),
+          tcbInfoChain: text('sgx/collateral/tcb-signing-2025.pem'),
+          qeIdentity: text('tdx/collateral/tdqe-ev18-2026-02-18.json'),
+          qeIdentityChain: text('sgx/collateral/tcb-signing-2025.pem'),
+          pckCrl: file('sgx/collateral/crl-platform-2026-02-18-2009bb.der'),
+          rootCaCrl: file('sgx/collateral/crl-root-2025-03-20-ad6f3f.der'),
+        },
+      },
+    };
+    const result = await verifyHclReport(blob, options);
+    assert.ok(result.ok, JSON.stringify(result));
+    assert.equal(result.claims.simulated, false);
+    assert.equal(result.claims.pcrs['0'], evidence.tpm_quote.pcrs[0]);
+    // The same machine's quote over other report data.
+    const other = unpad(evidence.td_quote);
+    other[48 + 520] = (other[48 + 520] ?? 0) ^ 1;
+    const hardware = { ...options.hardware, quote: other } as HclReportOptions['hardware'];
+    const refused = await verifyHclReport(blob, { ...options, hardware });
+    assert.ok(!refused.ok && refused.code === 'quote.signature');
   });
 });

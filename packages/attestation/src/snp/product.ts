@@ -18,7 +18,7 @@ export function productOfCpuid({ family, model }: SnpCpuid): SnpProduct | undefi
   return MODELS.find(([, f, first, last]) => f === family && model >= first && model <= last)?.[0];
 }
 
-const STEPPING = /^-[A-Z]\d$/;
+const STEPPING = /^-[A-Za-z0-9]{1,8}$/;
 
 /** The product line that a certificate's productName means: with or without a stepping. */
 export function productOfName(productName: string): SnpProduct | undefined {

@@ -6,6 +6,7 @@ import { VerificationCache } from '../intel/verification-cache.ts';
 import {
   arkKey,
   CPUIDS,
+  derText,
   forgeAmdCrl,
   forgeArk,
   forgeAsk,
@@ -64,6 +65,12 @@ describe('verifySnpReport', () => {
   it('takes Bergamo and Siena under the keys of Genoa', async () => {
     const cpuid = { family: 0x19, model: 0xa0, stepping: 2 };
     assert.ok((await verify({ product: 'Genoa', cpuid })).ok);
+  });
+
+  it('takes the name of a product with and without a stepping', async () => {
+    for (const name of ['Milan', 'Milan-B0', 'Milan-B1']) {
+      assert.ok((await verify({ extensions: { '2': derText(name) } })).ok, name);
+    }
   });
 
   it('lists what it could not check as skipped, not as passed', async () => {
