@@ -208,3 +208,38 @@ export {
 } from './policy/policy-claim.ts';
 export { policyHash, policyTokenHash } from './policy/policy-hash.ts';
 export type { ConditionTrace, NearMiss, RuleTrace } from './policy/trace.ts';
+export { brokerKeyOf } from './head/broker-statement.ts';
+export { checkHead, checkHeads, type HeadTrust } from './head/check-head.ts';
+export {
+  signCounterReceipt,
+  verifyCounterReceipt,
+  type CounterReceipt,
+} from './head/counter-receipt.ts';
+export {
+  headHash,
+  partyOfHead,
+  signHead,
+  verifyHead,
+  type Head,
+  type VerifiedHead,
+} from './head/head.ts';
+export { HeadKeeper, type HeadKeeperOptions } from './head/head-keeper.ts';
+export {
+  openReleasedSecret,
+  sealReleasedSecret,
+  type ReleasedSecret,
+  type SecretRequest,
+  type SecretVersion,
+} from './head/released-secret.ts';
+export {
+  signWitnessStatement,
+  verifyWitnessStatement,
+  type SeenHead,
+  type WitnessStatement,
+} from './head/witness-statement.ts';
+export {
+  signingKeyReportData,
+  signingQuoteExtension,
+  verifySigningCertificate,
+  type SigningCertificate,
+} from './token/signing-certificate.ts';
