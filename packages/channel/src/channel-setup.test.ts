@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { VerifiedPeer } from '@cloister/attestation';
-import { asBytes, type Bytes } from '@cloister/bytes';
+import { asBytes, type Bytes, concatBytes } from '@cloister/bytes';
 import type { KemName } from '@cloister/crypto';
 // The package does not export what makes peers verified; tests stand in for the verifier here.
 import { markVerified } from '../../attestation/src/peer/verified-peer.ts';
@@ -117,7 +117,7 @@ export async function sendRaw({ keys, gateway }: Setup, plaintext: Bytes) {
   const publicKey = await hpke.deserializePublicKey(keys.config.publicKey);
   const recipient = { keyId: 5, hpke, publicKey, config: keys.config.bytes };
   const sender = await setupRequest(recipient);
-  const sealed = await sender.seal(plaintext);
+  const sealed = concatBytes(...(await sender.seal([plaintext])));
   const outside = await gateway.handle(outerPost(sealed));
   const body = new Uint8Array(await outside.arrayBuffer());
   const { message } = decodeMessage(await openResponse(hpke, sender.context, sender.enc, body));

@@ -102,7 +102,7 @@ export function createChannel(options: ChannelOptions): Fetch {
             random: options.random,
           });
     const message = requestMessage(request, service, content, headers);
-    const body = await sender.seal(encodeMessage(message, paddedLength));
+    const body = concatBytes(...(await sender.seal([encodeMessage(message, paddedLength)])));
     const answer = await send(body, request.signal);
     if (await isKeyProblem(answer)) return 'stale_key';
     const encapsulated = await readAnswer(answer, maxAnswerBytes);

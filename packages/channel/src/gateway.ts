@@ -89,8 +89,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     const plaintext = await encodeResponse(response, now());
     const { hpke, context, enc } = opened;
     const nonce = (await hpke.primitives.generateSecret()).slice(0, responseNonceSize(hpke));
-    const body = await sealResponse(hpke, context, enc, nonce, plaintext);
-    return new Response(body, {
+    const body = await sealResponse(hpke, context, enc, nonce, [plaintext]);
+    return new Response(concatBytes(...body), {
       headers: { 'content-type': RESPONSE_TYPE, 'cache-control': 'no-store' },
     });
   }

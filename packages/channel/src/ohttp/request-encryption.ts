@@ -28,7 +28,8 @@ export interface RecipientKey {
 export interface RequestSender {
   readonly enc: Bytes;
   readonly context: SenderContext;
-  seal(binaryRequest: Bytes): Promise<Bytes>;
+  /** The encapsulated request, in pieces as the binary request may be. */
+  seal(binaryRequest: readonly Bytes[]): Promise<readonly Bytes[]>;
 }
 
 /** Begins an encapsulated request (RFC 9458 section 4.3): `enc` is known before the content is. */
@@ -42,7 +43,7 @@ export async function setupRequest({
   return {
     enc,
     context,
-    seal: (binaryRequest) => context.seal(binaryRequest, undefined, concatBytes(header, enc)),
+    seal: async (binaryRequest) => [header, enc, ...(await context.sealPieces(binaryRequest))],
   };
 }
 

@@ -28,16 +28,16 @@ async function deriveResponseAead(
   return { aead: await primitives.aesGcm(key), nonce };
 }
 
-/** An encapsulated response (RFC 9458 section 4.4): `responseNonce` must be fresh and random. */
+/** An encapsulated response (RFC 9458 section 4.4): `responseNonce` must be fresh and random. In pieces. */
 export async function sealResponse(
   hpke: Hpke,
   context: ExportingContext,
   enc: Bytes,
   responseNonce: Bytes,
-  plaintext: Bytes,
-): Promise<Bytes> {
+  plaintext: readonly Bytes[],
+): Promise<readonly Bytes[]> {
   const { aead, nonce } = await deriveResponseAead(hpke, context, enc, responseNonce);
-  return aead.seal(nonce, EMPTY, plaintext, responseNonce);
+  return [responseNonce, ...(await aead.seal(nonce, EMPTY, plaintext))];
 }
 
 /** The plaintext of an encapsulated response; throws where it does not belong to the request. */

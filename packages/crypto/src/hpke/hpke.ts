@@ -37,8 +37,9 @@ export interface ExportingContext {
 
 /** The sender's half: each `seal` takes the next sequence number. */
 export interface SenderContext extends ExportingContext {
-  /** The ciphertext, behind `prefix` where there is one. */
-  seal(plaintext: Bytes, aad?: Bytes, prefix?: Bytes): Promise<Bytes>;
+  seal(plaintext: Bytes, aad?: Bytes): Promise<Bytes>;
+  /** As `seal`, for large messages: in pieces, out pieces, nothing copied to join them. */
+  sealPieces(pieces: readonly Bytes[], aad?: Bytes): Promise<readonly Bytes[]>;
 }
 
 /** The recipient's half: messages open in the order in which they were sealed. */
@@ -136,13 +137,15 @@ interface Schedule extends ExportingContext {
 
 function createSender({ aead, baseNonce, export: exportSecret }: Schedule): SenderContext {
   let sequence = 0;
+  const sealPieces = async (pieces: readonly Bytes[], aad = EMPTY): Promise<readonly Bytes[]> => {
+    // Taken before anything is awaited: two seals at once never share a nonce.
+    const nonce = nonceOf(baseNonce, sequence++);
+    return aead.seal(nonce, aad, pieces);
+  };
   return {
     export: exportSecret,
-    async seal(plaintext, aad = EMPTY, prefix = EMPTY) {
-      // Taken before anything is awaited: two seals at once never share a nonce.
-      const nonce = nonceOf(baseNonce, sequence++);
-      return aead.seal(nonce, aad, plaintext, prefix);
-    },
+    sealPieces,
+    seal: async (plaintext, aad) => concatBytes(...(await sealPieces([plaintext], aad))),
   };
 }
 

@@ -3,6 +3,7 @@ import {
   type Bytes,
   concatBytes,
   copyBytes,
+  decodeBase64url,
   decodeHex,
   MalformedError,
 } from '@cloister/bytes';
@@ -15,7 +16,6 @@ const X25519_SPKI = decodeHex('302a300506032b656e032100');
 const ML_KEM_PKCS8 = decodeHex('3054020100300b060960864801650304040204428040');
 const ML_KEM_SPKI = decodeHex('308204b2300b0609608648016503040402038204a100');
 const TAG_SIZE = 16;
-const EMPTY: Bytes = new Uint8Array();
 
 type Gcm = 'aes-128-gcm' | 'aes-256-gcm';
 
@@ -32,6 +32,7 @@ interface Cipher {
 
 interface KeyObject {
   export(options: { readonly type: 'spki'; readonly format: 'der' }): Uint8Array;
+  export(options: { readonly format: 'jwk' }): { readonly x?: string | undefined };
 }
 
 interface DerInput<Buf, Type> {
@@ -44,15 +45,16 @@ interface DerInput<Buf, Type> {
 export interface NodeCrypto<Key extends KeyObject, Buf extends Uint8Array> {
   randomBytes(size: number): Uint8Array;
   createHash(algorithm: string): Digest;
-  createHmac(algorithm: string, key: Uint8Array): Digest;
+  createHmac(algorithm: string, key: Key): Digest;
+  createSecretKey(key: Uint8Array): Key;
   createCipheriv(
     algorithm: Gcm,
-    key: Uint8Array,
+    key: Key,
     nonce: Uint8Array,
   ): Cipher & { getAuthTag(): Uint8Array };
   createDecipheriv(
     algorithm: Gcm,
-    key: Uint8Array,
+    key: Key,
     nonce: Uint8Array,
     options: { readonly authTagLength: number },
   ): Cipher & { setAuthTag(tag: Uint8Array): unknown };
@@ -84,31 +86,30 @@ export function createNodePrimitives<Key extends KeyObject, Buf extends Uint8Arr
   const rawPublic = (prefix: Bytes, key: Key): Bytes =>
     copyBytes(key.export({ type: 'spki', format: 'der' }).subarray(prefix.length));
 
-  const dhKey = (key: Key, own: Bytes): DhPrivateKey => ({
-    publicKey: own,
-    agree: (peer) =>
-      copyBytes(
-        node.diffieHellman({
-          privateKey: key,
-          publicKey: publicKey(X25519_SPKI, checkLength(peer, 32)),
-        }),
-      ),
+  // Reading a key costs as much as using it, and a client uses that of its peer again and again.
+  const peers = new WeakMap<Bytes, Key>();
+  const peerKey = (bytes: Bytes): Key => {
+    const known = peers.get(bytes) ?? publicKey(X25519_SPKI, checkLength(bytes, 32));
+    peers.set(bytes, known);
+    return known;
+  };
+  const dhKey = (key: Key): DhPrivateKey => ({
+    // By way of a JWK: Node writes DER much more slowly.
+    publicKey: checkLength(decodeBase64url(key.export({ format: 'jwk' }).x ?? ''), 32),
+    agree: (peer) => copyBytes(node.diffieHellman({ privateKey: key, publicKey: peerKey(peer) })),
   });
 
   return {
     generateSecret: () => copyBytes(node.randomBytes(32)),
     sha256: (data) => copyBytes(node.createHash('sha256').update(data).digest()),
-    hmacSha256: (key, data) => copyBytes(node.createHmac('sha256', key).update(data).digest()),
+    sha3Of256: (data) => copyBytes(node.createHash('sha3-256').update(data).digest()),
+    // As a KeyObject: of anything else Node first finds out, slowly, that it is none.
+    hmacSha256: (key, data) =>
+      copyBytes(node.createHmac('sha256', node.createSecretKey(key)).update(data).digest()),
     aesGcm: (key) => createAesGcm(node, key),
     x25519: {
-      generate() {
-        const pair = node.generateKeyPairSync('x25519');
-        return dhKey(pair.privateKey, rawPublic(X25519_SPKI, pair.publicKey));
-      },
-      import(bytes) {
-        const key = privateKey(X25519_PKCS8, checkLength(bytes, 32));
-        return dhKey(key, rawPublic(X25519_SPKI, node.createPublicKey(key)));
-      },
+      generate: () => dhKey(node.generateKeyPairSync('x25519').privateKey),
+      import: (bytes) => dhKey(privateKey(X25519_PKCS8, checkLength(bytes, 32))),
     },
     p256: WEB_PRIMITIVES.p256,
     mlKem768: {
@@ -137,20 +138,22 @@ function createAesGcm<Key extends KeyObject, Buf extends Uint8Array>(
   key: Bytes,
 ): AesGcm {
   const algorithm: Gcm = key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm';
+  const secret = node.createSecretKey(key);
   return {
-    seal(nonce, aad, plaintext, prefix = EMPTY) {
-      const cipher = node.createCipheriv(algorithm, key, checkLength(nonce, 12));
-      cipher.setAAD(aad);
-      const body = cipher.update(plaintext);
-      const rest = cipher.final();
-      return concatBytes(prefix, body, rest, cipher.getAuthTag());
+    seal(nonce, aad, pieces) {
+      const cipher = node.createCipheriv(algorithm, secret, checkLength(nonce, 12));
+      if (aad.length > 0) cipher.setAAD(aad);
+      const body = pieces.map((piece) => plain(cipher.update(piece)));
+      // GCM keeps nothing back for the end: what is left is the tag.
+      const rest = plain(cipher.final());
+      return [...body, rest, plain(cipher.getAuthTag())];
     },
     open(nonce, aad, ciphertext) {
       const bodySize = ciphertext.length - TAG_SIZE;
       if (bodySize < 0) throw new MalformedError('truncated', 'AES-GCM ciphertext');
       const options = { authTagLength: TAG_SIZE };
-      const cipher = node.createDecipheriv(algorithm, key, checkLength(nonce, 12), options);
-      cipher.setAAD(aad);
+      const cipher = node.createDecipheriv(algorithm, secret, checkLength(nonce, 12), options);
+      if (aad.length > 0) cipher.setAAD(aad);
       cipher.setAuthTag(ciphertext.subarray(bodySize));
       const body = cipher.update(ciphertext.subarray(0, bodySize));
       // Throws where the tag is wrong, before anybody sees the plaintext.

@@ -75,11 +75,43 @@ for (const [provider, primitives] of PROVIDERS) {
           return;
         }
         assert.equal(encodeHex(await open()), test.msg);
-        assert.equal(encodeHex(await aead.seal(iv, aad, decodeHex(test.msg))), encodeHex(sealed));
+        const message = decodeHex(test.msg);
+        const middle = Math.floor(message.length / 3);
+        for (const pieces of [
+          [message],
+          [message.subarray(0, middle), new Uint8Array(), message.subarray(middle)],
+          ...(message.length === 0 ? [[]] : []),
+        ])
+          assert.equal(
+            encodeHex(concatBytes(...(await aead.seal(iv, aad, pieces)))),
+            encodeHex(sealed),
+          );
       });
     }
   });
 }
+
+describe('node:crypto and WebCrypto', () => {
+  const [[, web] = assert.fail(), [, node] = assert.fail()] = PROVIDERS;
+  const data = Uint8Array.from({ length: 300 }, (_, i) => i);
+
+  it('hash alike, and take keys of every length for HMAC', async () => {
+    for (const length of [0, 1, 64, 65, 200]) {
+      const part = data.subarray(0, length);
+      assert.deepEqual(await node.sha256(part), await web.sha256(part));
+      assert.deepEqual(await node.sha3Of256(part), await web.sha3Of256(part));
+      assert.deepEqual(await node.hmacSha256(part, data), await web.hmacSha256(part, data));
+    }
+  });
+
+  it('agree with a peer whose key was used before, and with another', async () => {
+    const [first, second] = [await node.x25519.generate(), await node.x25519.generate()];
+    const own = await node.x25519.generate();
+    for (const peer of [first, second, first])
+      assert.deepEqual(await own.agree(peer.publicKey), await peer.agree(own.publicKey));
+    assert.notDeepEqual(await own.agree(first.publicKey), await own.agree(second.publicKey));
+  });
+});
 
 describe('agree', () => {
   it('refuses an all-zero result of a provider that lets it pass', async () => {

@@ -7,7 +7,10 @@ export type Awaitable<T> = T | Promise<T>;
 export interface DhPrivateKey {
   /** The serialised public key (RFC 9180 section 7.1.1). */
   readonly publicKey: Bytes;
-  /** The shared x coordinate; throws where the group refuses the result. */
+  /**
+   * The shared x coordinate; throws where the group refuses the result. A provider may remember what
+   * it made of `publicKey` for as long as that very array lives: its bytes must not change.
+   */
   agree(publicKey: Bytes): Awaitable<Bytes>;
 }
 
@@ -38,8 +41,11 @@ export interface MlKem768 {
 
 /** AES-GCM with a 16-byte tag under one key. */
 export interface AesGcm {
-  /** `prefix`, then the ciphertext, then the tag: large messages are copied once less. */
-  seal(nonce: Bytes, aad: Bytes, plaintext: Bytes, prefix?: Bytes): Awaitable<Bytes>;
+  /**
+   * Seals a message that comes in pieces; what it gives, one after the other, is the ciphertext and
+   * the tag. In pieces, so that nobody has to copy a large message to put something before it.
+   */
+  seal(nonce: Bytes, aad: Bytes, pieces: readonly Bytes[]): Awaitable<readonly Bytes[]>;
   /** The plaintext; throws where the tag is wrong. */
   open(nonce: Bytes, aad: Bytes, ciphertext: Bytes): Awaitable<Bytes>;
 }
@@ -49,6 +55,8 @@ export interface HpkePrimitives {
   /** Random bytes that are a key: made by the provider's key generator. */
   generateSecret(): Awaitable<Bytes>;
   sha256(data: Bytes): Awaitable<Bytes>;
+  /** SHA3-256 (FIPS 202). */
+  sha3Of256(data: Bytes): Awaitable<Bytes>;
   hmacSha256(key: Bytes, data: Bytes): Awaitable<Bytes>;
   aesGcm(key: Bytes): Awaitable<AesGcm>;
   readonly x25519: DhGroup;

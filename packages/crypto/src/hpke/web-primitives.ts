@@ -5,6 +5,7 @@ import {
   decodeHex,
   MalformedError,
 } from '@cloister/bytes';
+import { sha3Of256 } from './keccak.ts';
 import type { AesGcm, DhGroup, DhPrivateKey, HpkePrimitives, MlKem768 } from './primitives.ts';
 
 // RFC 8410 section 7: PrivateKeyInfo up to the 32 bytes of the key.
@@ -144,6 +145,8 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
   async sha256(data) {
     return new Uint8Array(await crypto.subtle.digest('SHA-256', data));
   },
+  // WebCrypto has no SHA-3.
+  sha3Of256,
   async hmacSha256(key, data) {
     // Zeros fill an HMAC key up to the block anyway, and WebCrypto refuses an empty one.
     const raw = key.length === 0 ? new Uint8Array(32) : key;
@@ -154,10 +157,10 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
     const usages: KeyUsage[] = ['encrypt', 'decrypt'];
     const imported = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, usages);
     return {
-      async seal(nonce, aad, plaintext, prefix) {
-        const sealed = await crypto.subtle.encrypt(gcm(nonce, aad), imported, plaintext);
-        const bytes = new Uint8Array(sealed);
-        return prefix === undefined || prefix.length === 0 ? bytes : concatBytes(prefix, bytes);
+      async seal(nonce, aad, pieces) {
+        const [first, ...others] = pieces;
+        const whole = first === undefined || others.length > 0 ? concatBytes(...pieces) : first;
+        return [new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, whole))];
       },
       open: async (nonce, aad, ciphertext) =>
         new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, ciphertext)),

@@ -2,7 +2,7 @@ import { type Bytes, concatBytes, copyBytes, encodeUtf8 } from '@cloister/bytes'
 import { agree, guard } from './dh-kem.ts';
 import { HpkeError } from './hpke-error.ts';
 import { KEM_IDS, type Kem, type KemPrivateKey } from './kem.ts';
-import { sha3Of256, shake256 } from './keccak.ts';
+import { shake256 } from './keccak.ts';
 import { encodeUint16 } from './labeled-kdf.ts';
 import type { HpkePrimitives } from './primitives.ts';
 
@@ -42,7 +42,7 @@ export function createXWing(primitives: HpkePrimitives): Kem {
           guard('bad_encapsulation', () => mlKem.decapsulate(ciphertext)),
           agree(dh, peer, 'bad_encapsulation'),
         ]);
-        return combine(lattice, curve, peer, dh.publicKey);
+        return combine(primitives, lattice, curve, peer, dh.publicKey);
       },
     };
   }
@@ -85,9 +85,16 @@ export function createXWing(primitives: HpkePrimitives): Kem {
             x25519.generate(),
           ]);
           const curve = await agree(ephemeral, dhPublicKey, 'bad_public_key');
+          const { sharedSecret: secret, ciphertext } = lattice;
           return {
-            enc: concatBytes(lattice.ciphertext, ephemeral.publicKey),
-            sharedSecret: combine(lattice.sharedSecret, curve, ephemeral.publicKey, dhPublicKey),
+            enc: concatBytes(ciphertext, ephemeral.publicKey),
+            sharedSecret: await combine(
+              primitives,
+              secret,
+              curve,
+              ephemeral.publicKey,
+              dhPublicKey,
+            ),
           };
         },
       };
@@ -96,6 +103,12 @@ export function createXWing(primitives: HpkePrimitives): Kem {
 }
 
 /** The Combiner of the draft's section 5.3. */
-function combine(lattice: Bytes, curve: Bytes, dhCiphertext: Bytes, dhPublicKey: Bytes): Bytes {
+async function combine(
+  { sha3Of256 }: HpkePrimitives,
+  lattice: Bytes,
+  curve: Bytes,
+  dhCiphertext: Bytes,
+  dhPublicKey: Bytes,
+): Promise<Bytes> {
   return sha3Of256(concatBytes(lattice, curve, dhCiphertext, dhPublicKey, LABEL));
 }
