@@ -9,6 +9,9 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['service', () => import('./commands/service.ts')],
   ['demo', () => import('./commands/demo.ts')],
   ['verify', () => import('./commands/verify.ts')],
+  ['quote', () => import('./commands/quote.ts')],
+  ['collateral', () => import('./commands/collateral.ts')],
+  ['portal', () => import('./commands/portal.ts')],
   ['vectors', () => import('./commands/vectors.ts')],
 ]);
 
@@ -20,6 +23,9 @@ export const HELP = `cloister: use a medical platform and an AI provider without
                 [--tamper quote|token|measurement|model|receipt]
   cloister service <name> --port <n> …           run one service alone (attestation, inference, records)
   cloister verify <url|file> …                   verify the evidence of a running service, or of a file
+  cloister quote inspect <file> [--json]         show what stands in evidence, field by field
+  cloister collateral fetch|inspect …            make an offline bundle of collateral, and check one
+  cloister portal verify <url>                    is that portal the build that was agreed on?
   cloister vectors <manifest.json> [--json]      verify a manifest of test evidence, one line per entry
 
 Each command explains its options with --help. Exit codes: 0 done, 1 the world failed, 2 refused, 64 wrong use.

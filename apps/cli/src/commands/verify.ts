@@ -5,6 +5,7 @@ import { parseRuntimeData, type EvidenceEnvelope } from '@cloister/attestation';
 import { fetchEvidence, verifyService } from '@cloister/client';
 import { createHttpClient } from '@cloister/service';
 import { CommandError } from '../command-error.ts';
+import { runVerifyFile } from '../inspect/run-verify-file.ts';
 import { placesIn, ROOT } from '../local/places.ts';
 import { random, readTrust } from '../local-trust.ts';
 import { describePeerChecks } from '../print-checks.ts';
@@ -14,12 +15,29 @@ const HELP = `cloister verify <url> [options]   is that service what it says it 
   --manifest <file>     the trust manifest (default: the one of \`cloister up\` on this machine)
   --service <name>      which service of the manifest it must be (default: what it says itself)
   --attestation <url>   where its token's issuer publishes keys (default: the issuer of the manifest)
+
+cloister verify <file> [options]   is the evidence in this file genuine, and acceptable?
+
+  <file>                quote, SEV-SNP report, Azure HCL report, Open Enclave report or evidence
+                        envelope; raw, as hex or base64, or in JSON
+  --collateral <path>   bundle (cloister collateral fetch), or a folder of bundles and certificates;
+                        may be repeated. An envelope brings its own
+  --source <name>       asked where that has nothing: pcs, pccs=<url>, thim, kds; may be repeated
+  --at <date>           the time to judge by (default: now)
+  --runtime-data <file> what the evidence must be bound to: its SHA-256 is in the report data
+  --nonce <base64url>   what the quote of a vTPM must carry
+  --accept-tcb <status> a TCB status that will do besides the usual; may be repeated
+  --min-evaluation-number <n>    the lowest set of TCB documents
+  --simulated-root <sha256>      a simulated root in the place of Intel's
+  --danger-allow-debug           accepts what its operator can read
+  --danger-allow-expired <seconds>   accepts collateral that ended so long ago
+
   --json                the whole result as JSON
 
-Exit codes: 0 verified, 2 refused, 1 it could not be asked.
+Exit codes: 0 verified, 2 refused, 1 it could not be asked or read.
 `;
 
-/** `cloister verify <url>`: asks for evidence with a fresh nonce and judges it by the manifest. */
+/** `cloister verify <url|file>`: judges a running service by the manifest, or evidence by itself. */
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -28,6 +46,16 @@ export async function run(args: readonly string[]): Promise<number> {
       manifest: { type: 'string' },
       service: { type: 'string' },
       attestation: { type: 'string' },
+      collateral: { type: 'string', multiple: true },
+      source: { type: 'string', multiple: true },
+      at: { type: 'string' },
+      'runtime-data': { type: 'string' },
+      nonce: { type: 'string' },
+      'accept-tcb': { type: 'string', multiple: true },
+      'min-evaluation-number': { type: 'string' },
+      'simulated-root': { type: 'string', multiple: true },
+      'danger-allow-debug': { type: 'boolean', default: false },
+      'danger-allow-expired': { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -37,6 +65,33 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(HELP);
     return values.help ? 0 : 64;
   }
+  if (!/^https?:\/\//.test(url)) {
+    return runVerifyFile(url, {
+      collateral: values.collateral,
+      source: values.source,
+      at: values.at,
+      runtimeData: values['runtime-data'],
+      nonce: values.nonce,
+      simulatedRoot: values['simulated-root'],
+      acceptTcb: values['accept-tcb'],
+      minEvaluationNumber: values['min-evaluation-number'],
+      dangerAllowDebug: values['danger-allow-debug'],
+      dangerExpiredCollateralSeconds: values['danger-allow-expired'],
+      json: values.json,
+    });
+  }
+  return verifyUrl(url, values);
+}
+
+async function verifyUrl(
+  url: string,
+  values: {
+    readonly manifest?: string | undefined;
+    readonly service?: string | undefined;
+    readonly attestation?: string | undefined;
+    readonly json: boolean;
+  },
+): Promise<number> {
   const file = values.manifest ?? placesIn(join(ROOT, '.cloister')).manifest;
   if (!existsSync(file)) {
     throw new CommandError('no trust manifest: name one with --manifest, or start `cloister up`');

@@ -1,5 +1,5 @@
 import { encodeHex, equalBytes } from '@cloister/bytes';
-import { checkPath, parseCertificateChain, type Certificate } from '@cloister/crypto';
+import { checkPath, parseCertificateChain, sha256, type Certificate } from '@cloister/crypto';
 import { importSpki, isIssuedBy, type Issuer } from '../intel/certificates.ts';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import { WEB_CRYPTO } from '../intel/evidence-crypto.ts';
@@ -9,7 +9,7 @@ import { Refusal } from '../intel/progress.ts';
 export async function findRoot(pem: string, anchors: readonly TrustAnchor[]): Promise<Issuer> {
   const root = parseCertificateChain(pem, 'issuer chain').find(isSelfIssued);
   if (root === undefined) throw new Refusal('pck.chain', 'issuer chain: no root');
-  const digest = encodeHex(await WEB_CRYPTO.sha256(root.spki));
+  const digest = encodeHex(await sha256(root.spki));
   const anchored = anchors.some((anchor) =>
     'spki' in anchor ? equalBytes(anchor.spki, root.spki) : anchor.spkiSha256 === digest,
   );
