@@ -1,6 +1,5 @@
 import { constants, createPublicKey, hash, verify, type KeyObject } from 'node:crypto';
 import type { SnpCrypto } from '@cloister/attestation';
-import { asBytes } from '@cloister/bytes';
 
 /** A SubjectPublicKeyInfo of P-384 up to the point (RFC 5480): the uncompressed x ‖ y follows. */
 const SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex');
@@ -41,5 +40,5 @@ export const NODE_SNP_CRYPTO: SnpCrypto = {
     const key = importSpki(spki);
     return key && { verify: (signature, data) => verifyPss(key, signature, data) };
   },
-  sha256: (data) => asBytes(hash('sha256', data, 'buffer')),
+  sha256Hex: (data) => hash('sha256', data, 'hex'),
 };

@@ -1,4 +1,4 @@
-import { copyBytes, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
+import { copyBytes, equalBytes, type Bytes } from '@cloister/bytes';
 import { checkPath, parseCertificate, type Certificate, type PathProblem } from '@cloister/crypto';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import { Refusal } from '../intel/progress.ts';
@@ -75,7 +75,7 @@ async function verifyArk(
   crypto: SnpCrypto,
 ): Promise<{ readonly certificate: Certificate; readonly key: SnpKey }> {
   const certificate = parseCertificate(der, 'ARK');
-  const digest = encodeHex(await crypto.sha256(certificate.spki));
+  const digest = await crypto.sha256Hex(certificate.spki);
   const anchored = anchors.some((anchor) =>
     'spki' in anchor ? equalBytes(anchor.spki, certificate.spki) : anchor.spkiSha256 === digest,
   );
@@ -97,7 +97,7 @@ async function verifyUnderArk(
   if (!(await isSignedBy(ask, ark.key))) {
     throw new Refusal('snp.chain', 'ASK is not signed by the ARK');
   }
-  const digest = encodeHex(await crypto.sha256(ark.certificate.spki));
+  const digest = await crypto.sha256Hex(ark.certificate.spki);
   return !AMD_ROOTS.some(({ spkiSha256 }) => spkiSha256 === digest);
 }
 
@@ -106,7 +106,7 @@ async function verifyWithoutArk(
   anchors: readonly TrustAnchor[],
   crypto: SnpCrypto,
 ): Promise<boolean> {
-  const product = AMD_INTERMEDIATES.get(encodeHex(await crypto.sha256(ask.der)));
+  const product = AMD_INTERMEDIATES.get(await crypto.sha256Hex(ask.der));
   const amd = AMD_ROOTS.find((root) => root.product === product)?.spkiSha256;
   for (const anchor of anchors) {
     const digest = await digestOf(anchor, crypto);
@@ -120,7 +120,7 @@ async function verifyWithoutArk(
 }
 
 async function digestOf(anchor: TrustAnchor, crypto: SnpCrypto): Promise<string> {
-  return 'spki' in anchor ? encodeHex(await crypto.sha256(anchor.spki)) : anchor.spkiSha256;
+  return 'spki' in anchor ? await crypto.sha256Hex(anchor.spki) : anchor.spkiSha256;
 }
 
 async function importRsa(spki: Bytes, name: string, crypto: SnpCrypto): Promise<SnpKey> {

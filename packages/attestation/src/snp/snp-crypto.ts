@@ -1,4 +1,4 @@
-import { asBytes, concatBytes, MalformedError, type Bytes } from '@cloister/bytes';
+import { concatBytes, encodeHex, MalformedError, type Bytes } from '@cloister/bytes';
 import { importVerifyKey } from '@cloister/crypto';
 
 /** A public key that was imported, for one algorithm. */
@@ -6,13 +6,14 @@ export interface SnpKey {
   verify(signature: Bytes, data: Bytes): boolean | Promise<boolean>;
 }
 
-/** The primitives that AMD's evidence needs; see `EvidenceCrypto`, whose `sha256` it shares. */
+/** The primitives that AMD's evidence needs; see `EvidenceCrypto`, whose hash it shares. */
 export interface SnpCrypto {
   /** ECDSA with SHA-384, by a point x‖y (96 bytes); undefined where it is not on the curve. */
   importP384(point: Bytes): SnpKey | undefined | Promise<SnpKey | undefined>;
   /** RSASSA-PSS with SHA-384 and 48 bytes of salt; undefined where the SPKI is no such key. */
   importRsaPss(spki: Bytes): SnpKey | undefined | Promise<SnpKey | undefined>;
-  sha256(data: Bytes): Bytes | Promise<Bytes>;
+  /** SHA-256 in lower hex. */
+  sha256Hex(data: Bytes): string | Promise<string>;
 }
 
 const ECDSA = { name: 'ECDSA', hash: 'SHA-384' };
@@ -43,7 +44,7 @@ export const WEB_SNP_CRYPTO: SnpCrypto = {
     }
     return { verify: (signature, data) => crypto.subtle.verify(RSA_PSS, key, signature, data) };
   },
-  async sha256(data) {
-    return asBytes(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
+  async sha256Hex(data) {
+    return encodeHex(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
   },
 };

@@ -1,4 +1,4 @@
-import { concatBytes, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
+import { concatBytes, equalBytes, type Bytes } from '@cloister/bytes';
 import { checkPath, parseCertificate, parsePublicKey, type Certificate } from '@cloister/crypto';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import type { Lru } from '../intel/lru.ts';
@@ -58,7 +58,7 @@ export async function chainId(chain: AmdChain, crypto: SnpCrypto): Promise<strin
   const parts = [chain.vek, chain.ask, chain.ark];
   const lengths = Uint32Array.from(parts, (part) => part?.length ?? ABSENT);
   const contents = parts.filter((part) => part !== undefined);
-  return encodeHex(await crypto.sha256(concatBytes(new Uint8Array(lengths.buffer), ...contents)));
+  return crypto.sha256Hex(concatBytes(new Uint8Array(lengths.buffer), ...contents));
 }
 
 /** Verifies the chain of a VEK up to an anchor (spec/evidence.md 9.6.3 and 4). */

@@ -1,4 +1,4 @@
-import { copyBytes, encodeHex, equalBytes, isZero, type Bytes } from '@cloister/bytes';
+import { copyBytes, equalBytes, isZero, type Bytes } from '@cloister/bytes';
 import type { SnpClaims } from '../claims.ts';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import { Progress, Refusal, type Step } from '../intel/progress.ts';
@@ -158,7 +158,7 @@ async function checkTime(
     skipped.set(CHECK.revoked, 'no CRL given');
   } else {
     progress.begin(CHECK.crl);
-    const id = encodeHex(await crypto.sha256(crl));
+    const id = await crypto.sha256Hex(crl);
     let list = amdCrls.get(id);
     if (list === undefined || !isCrlOf(list, ca)) {
       list = await verifyAmdCrl(crl, ca.root);
