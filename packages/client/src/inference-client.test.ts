@@ -42,6 +42,21 @@ const inferWith = (response: Response) =>
   createInferenceClient(() => Promise.resolve(response)).infer(REQUEST);
 
 describe('createInferenceClient', () => {
+  it('names the evidence that the receipt is to name', async () => {
+    let header: JsonObject = {};
+    const client = createInferenceClient(async (request) => {
+      const length = Number(request.headers.get('inference-header-content-length'));
+      const body = new Uint8Array(await request.arrayBuffer()).subarray(0, length);
+      header = JSON.parse(new TextDecoder().decode(body)) as JsonObject;
+      return answer(HEADER, TENSORS);
+    });
+    await client.infer({ ...REQUEST, evidenceDigest: 'e'.repeat(64) });
+    assert.deepEqual(header['parameters'], {
+      binary_data_output: true,
+      evidence_digest: 'e'.repeat(64),
+    });
+  });
+
   it('sends the tensor little-endian behind its header, and reads the answer likewise', async () => {
     let sent: Request | undefined;
     const client = createInferenceClient((request) => {

@@ -33,6 +33,11 @@ export interface InferRequest {
   readonly inputName?: string;
   /** Comes back in the answer and in the receipt. */
   readonly requestId: string;
+  /**
+   * The evidence that the receipt shall name, by its SHA-256. Evidence is made anew for each caller:
+   * without this the receipt names the newest, which may be what somebody else asked for.
+   */
+  readonly evidenceDigest?: string;
 }
 
 /** A model's answer, with the digests that its receipt must carry, computed by the caller. */
@@ -116,7 +121,10 @@ function inferHeader(request: InferRequest, length: number): JsonObject {
   if (size !== request.tensor.length) throw new ClientError('invalid', 'infer: shape');
   return {
     id: request.requestId,
-    parameters: { binary_data_output: true },
+    parameters: {
+      binary_data_output: true,
+      ...(request.evidenceDigest === undefined ? {} : { evidence_digest: request.evidenceDigest }),
+    },
     inputs: [
       {
         name: request.inputName ?? 'image',

@@ -36,7 +36,6 @@ import { createApp } from './app.ts';
 import { createChannelIdentity } from './channel-identity.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
-import { nameEvidence } from './jobs/name-evidence.ts';
 import { createJobWorker } from './jobs/worker.ts';
 import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
@@ -187,22 +186,19 @@ async function run(): Promise<void> {
         }),
       open: (peer, baseUrl) =>
         createInferenceClient(
-          nameEvidence(
-            createChannel({
-              peer,
-              url: `${baseUrl}/.well-known/ohttp-gateway`,
-              transport,
-              now,
-              random,
-              kems,
-              primitives,
-              signCall: {
-                key: channel.identity.sigKey.privateKey,
-                token: () => channel.identity.token(),
-              },
-            }),
-            peer.evidenceDigest,
-          ),
+          createChannel({
+            peer,
+            url: `${baseUrl}/.well-known/ohttp-gateway`,
+            transport,
+            now,
+            random,
+            kems,
+            primitives,
+            signCall: {
+              key: channel.identity.sigKey.privateKey,
+              token: () => channel.identity.token(),
+            },
+          }),
         ),
     },
   });

@@ -46,6 +46,7 @@ export async function askModel(question: Question): Promise<ModelAnswer> {
     shape: contract.input.shape,
     inputName: contract.input.name,
     requestId,
+    evidenceDigest: peer.evidenceDigest,
   };
   const answer = await callProvider(() => client.infer(request));
   const verdict = await verifyReceipt(answer.receipt, {
