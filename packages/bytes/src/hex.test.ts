@@ -16,6 +16,15 @@ describe('hex', () => {
     );
   });
 
+  it('writes byte strings of every length, each text for itself', () => {
+    const long = Uint8Array.from({ length: 3000 }, (_, i) => (i * 7) & 0xff);
+    const text = Buffer.from(long).toString('hex');
+    const texts = [0, 1, 2, 31, 32, 1023, 1024, 1025, 2048, 3000].map(
+      (length) => [length, encodeHex(long.subarray(0, length))] as const,
+    );
+    for (const [length, hex] of texts) assert.equal(hex, text.slice(0, 2 * length));
+  });
+
   it('refuses an odd length and everything that is no digit', () => {
     assert.throws(() => decodeHex('abc'), MalformedError);
     for (let code = 0; code < 0x300; code++) {

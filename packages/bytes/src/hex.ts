@@ -1,13 +1,25 @@
 import type { Bytes } from './bytes.ts';
 import { MalformedError } from './malformed-error.ts';
 
-const DIGITS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+const ascii = new TextDecoder();
+/** For each byte the codes of its two digits, as one number in the order of this machine. */
+const PAIRS = digitPairs();
+/** Where short texts are put together: decoding from it costs less than joining strings. */
+const scratch = new Uint16Array(1024);
 
 /** Lower-case hex. */
 export function encodeHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += DIGITS[byte] ?? '';
-  return text;
+  const { length } = bytes;
+  const pairs = length <= scratch.length ? scratch : new Uint16Array(length);
+  for (let i = 0; i < length; i++) pairs[i] = PAIRS[bytes[i] ?? 0] ?? 0;
+  return ascii.decode(new Uint8Array(pairs.buffer, 0, 2 * length));
+}
+
+function digitPairs(): Uint16Array {
+  const text = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0')).join('');
+  const pairs = new Uint16Array(256);
+  new Uint8Array(pairs.buffer).set(new TextEncoder().encode(text));
+  return pairs;
 }
 
 /** Bytes of hex in either case, without separators. */

@@ -49,6 +49,18 @@ describe('Reader', () => {
     assert.equal(new Reader(bytes, 't').u64be(), 0x0102030405060708n);
   });
 
+  it('gives views and copies: only the copy does not change with the input', () => {
+    const input = Uint8Array.from(bytes);
+    const reader = new Reader(input.subarray(1), 't');
+    const [view, copy] = [reader.view(2), reader.bytes(2)];
+    assert.throws(() => reader.view(4), hasCode('truncated'));
+    assert.throws(() => reader.view(-1), hasCode('truncated'));
+    input.fill(0);
+    assert.deepEqual(view, Uint8Array.of(0, 0));
+    assert.deepEqual(copy, Uint8Array.of(4, 5));
+    assert.equal(reader.position, 4);
+  });
+
   it('reads a view from its own start, not that of its buffer', () => {
     const reader = new Reader(bytes.subarray(2, 5), 't');
     assert.equal(reader.remaining, 3);

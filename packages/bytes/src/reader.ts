@@ -1,4 +1,4 @@
-import type { Bytes } from './bytes.ts';
+import { asBytes, type Bytes } from './bytes.ts';
 import { MalformedError, type MalformedCode } from './malformed-error.ts';
 
 /** A forward-only cursor over untrusted bytes: every read is checked, `end` refuses leftovers. */
@@ -56,6 +56,12 @@ export class Reader {
   bytes(length: number): Bytes {
     const at = this.#take(length);
     return new Uint8Array(this.#bytes.subarray(at, at + length));
+  }
+
+  /** The next `length` bytes as they lie, for a reader over bytes that nobody else writes to. */
+  view(length: number): Bytes {
+    const at = this.#take(length);
+    return asBytes(this.#bytes.subarray(at, at + length));
   }
 
   /** All bytes that are left, as a copy. */

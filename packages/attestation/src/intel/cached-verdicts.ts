@@ -1,5 +1,6 @@
 import {
   concatBytes,
+  copyBytes,
   decodePem,
   decodeUtf8,
   encodeHex,
@@ -19,19 +20,22 @@ import { verifySignedDocument, type DocumentKind, type SignedDocument } from './
 import type { VerificationCache, VerifiedAttestationKey } from './verification-cache.ts';
 import { verifyCrl, type VerifiedCrl } from './verified-crl.ts';
 
+type Digests = readonly [string, string, string];
+
 /** With what verdicts on signatures are made, and where they are kept. */
 export interface VerdictSource {
   readonly cache: VerificationCache;
   readonly crypto: EvidenceCrypto;
 }
 
-/** SHA-256 of three contents, lower hex: their names in the cache. */
+/** SHA-256 of three contents: their names in the cache. All at once, where each takes a while. */
 export function digestAll(
   { crypto }: VerdictSource,
   [a, b, c]: readonly [Bytes, Bytes, Bytes],
-): Promise<[string, string, string]> {
-  const digest = async (content: Bytes) => encodeHex(await crypto.sha256(content));
-  return Promise.all([digest(a), digest(b), digest(c)]);
+): Digests | Promise<Digests> {
+  const [x, y, z] = [crypto.sha256Hex(a), crypto.sha256Hex(b), crypto.sha256Hex(c)];
+  const known = typeof x === 'string' && typeof y === 'string' && typeof z === 'string';
+  return known ? [x, y, z] : Promise.all([x, y, z]);
 }
 
 /** The bytes of the PCK chain: in the quote, or (certification data 1 to 4) from collateral. */
@@ -42,25 +46,30 @@ export function pckChainBytes(quote: Quote, pckChain: string | undefined): Bytes
   throw new Refusal('pck.chain', `PCK chain: neither in the quote (type ${type}) nor given`);
 }
 
-/** The verified PCK chain of a quote. */
-export async function pckChainOf(
-  quote: Quote,
+/** A PCK chain that was verified with these anchors before. */
+export function keptPckChain(
+  id: string,
+  anchors: readonly TrustAnchor[],
+  { cache }: VerdictSource,
+): VerifiedPckChain | undefined {
+  const chain = cache.pckChains.get(id);
+  return chain !== undefined && isFoundAmong(chain.intermediate, anchors) ? chain : undefined;
+}
+
+/** Verifies a PCK chain, and keeps it. */
+export async function newPckChain(
   pem: Bytes,
   id: string,
   anchors: readonly TrustAnchor[],
   { cache, crypto }: VerdictSource,
 ): Promise<VerifiedPckChain> {
-  let chain = cache.pckChains.get(id);
-  if (chain === undefined || !isFoundAmong(chain.intermediate, anchors)) {
-    chain = await verifyPckChain(decodeUtf8(pem, 'PCK chain'), anchors, crypto, cache.pckCas);
-    cache.pckChains.set(id, chain);
-  }
-  checkLeafInQuote(quote, chain);
+  const chain = await verifyPckChain(decodeUtf8(pem, 'PCK chain'), anchors, crypto, cache);
+  cache.pckChains.set(id, chain);
   return chain;
 }
 
 /** Certification data of type 4 are the PCK certificate, PEM or DER: the chain must be its. */
-function checkLeafInQuote(quote: Quote, { leaf }: VerifiedPckChain): void {
+export function checkLeafInQuote(quote: Quote, { leaf }: VerifiedPckChain): void {
   const { type, data } = quote.certificationData;
   if (type !== 4) return;
   const der = data[0] === 0x2d ? decodePem(decodeUtf8(data, 'PCK'), 'CERTIFICATE', 'PCK')[0] : data;
@@ -69,16 +78,24 @@ function checkLeafInQuote(quote: Quote, { leaf }: VerifiedPckChain): void {
   }
 }
 
-/** A CRL verified with the key of this CA. */
-export async function crlOf(
+/** A CRL that was verified with the key of this CA before. */
+export function keptCrl(
+  id: string,
+  issuer: Issuer,
+  { cache }: VerdictSource,
+): VerifiedCrl | undefined {
+  const known = cache.crls.get(id);
+  return known !== undefined && isSameIssuer(known.verifiedWith, issuer) ? known : undefined;
+}
+
+/** Verifies a CRL with the key of this CA, and keeps it. */
+export async function newCrl(
   der: Bytes,
   id: string,
   issuer: Issuer,
   name: string,
   { cache }: VerdictSource,
 ): Promise<VerifiedCrl> {
-  const known = cache.crls.get(id);
-  if (known !== undefined && isSameIssuer(known.verifiedWith, issuer)) return known;
   const crl = await verifyCrl(der, issuer, name);
   cache.crls.set(id, crl);
   return crl;
@@ -88,31 +105,39 @@ function isSameIssuer(a: Issuer, b: Issuer): boolean {
   return a === b || (equalBytes(a.spki, b.spki) && equalBytes(a.name, b.name));
 }
 
-/** A document verified under this root; the whole text is its name in the cache. */
-export async function documentOf<Document>(
+/** A document that was verified under this root before; the whole text is its name in the cache. */
+export function keptDocument<Document>(
+  text: string,
+  chain: string,
+  root: Issuer,
+  kept: Lru<SignedDocument<Document>>,
+): SignedDocument<Document> | undefined {
+  const known = kept.get(text);
+  return known?.chain === chain && isSameIssuer(known.root, root) ? known : undefined;
+}
+
+/** Verifies a document under this root, and keeps it. */
+export async function newDocument<Document>(
   text: string,
   chain: string,
   root: Issuer,
   kind: DocumentKind<Document>,
-  cache: Lru<SignedDocument<Document>>,
+  kept: Lru<SignedDocument<Document>>,
   crypto: EvidenceCrypto,
 ): Promise<SignedDocument<Document>> {
-  const known = cache.get(text);
-  if (known?.chain === chain && isSameIssuer(known.root, root)) return known;
   const document = await verifySignedDocument(text, chain, root, kind, crypto);
-  cache.set(text, document);
+  kept.set(text, document);
   return document;
 }
 
-/** The attestation key's place in the cache: all that a QE and its platform said about it. */
-export async function attestationKeyId(
-  quote: Quote,
+/** An attestation key for which a QE vouched, in these very bytes, under this PCK key before. */
+export function keptAttestationKey(
+  id: string,
   { leaf }: VerifiedPckChain,
-  { crypto }: VerdictSource,
-): Promise<string> {
-  // Every part but the last has a fixed length, or lies in a signature's reach by its own length.
-  const parts = [quote.attestationKey, quote.qeReport, quote.qeReportSignature, leaf.spki];
-  return encodeHex(await crypto.sha256(concatBytes(...parts, quote.qeAuthData)));
+  { cache }: VerdictSource,
+): VerifiedAttestationKey | undefined {
+  const known = cache.attestationKeys.get(id);
+  return known !== undefined && equalBytes(known.pckSpki, leaf.spki) ? known : undefined;
 }
 
 /** Verifies the QE report with the PCK key (spec/evidence.md 4.G). */
@@ -125,15 +150,15 @@ export async function verifyQeReport(quote: Quote, { leafKey }: VerifiedPckChain
 /** Checks that the QE report names the attestation key, and imports it (spec/evidence.md 4.H). */
 export async function importAttestationKey(
   quote: Quote,
+  { leaf }: VerifiedPckChain,
   crypto: EvidenceCrypto,
 ): Promise<VerifiedAttestationKey> {
-  const qeReport = parseEnclaveReport(quote.qeReport, 'QE report');
-  const digest = await crypto.sha256(concatBytes(quote.attestationKey, quote.qeAuthData));
-  const expected = concatBytes(digest, new Uint8Array(32));
-  if (!equalBytes(qeReport.reportData, expected)) {
+  const qeReport = parseEnclaveReport(copyBytes(quote.qeReport), 'QE report');
+  const digest = await crypto.sha256Hex(concatBytes(quote.attestationKey, quote.qeAuthData));
+  if (encodeHex(qeReport.reportData) !== digest.padEnd(128, '0')) {
     throw new Refusal('qereport.data', 'QE report does not name this attestation key');
   }
   const key = await crypto.importP256(quote.attestationKey);
   if (key === undefined) throw new Refusal('quote.signature', 'attestation key is off the curve');
-  return { key, qeReport };
+  return { key, pckSpki: leaf.spki, qeReport };
 }

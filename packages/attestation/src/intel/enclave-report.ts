@@ -20,25 +20,25 @@ export interface EnclaveReport {
   readonly reportData: Bytes;
 }
 
-/** Reads the 384 bytes of an enclave report; MalformedError for any other length. */
-export function parseEnclaveReport(bytes: Uint8Array, name = 'enclave report'): EnclaveReport {
+/** Reads the 384 bytes of an enclave report, as views; MalformedError for any other length. */
+export function parseEnclaveReport(bytes: Bytes, name = 'enclave report'): EnclaveReport {
   const r = new Reader(bytes, name);
-  const cpuSvn = r.bytes(16);
-  const miscSelect = r.bytes(4);
-  r.bytes(12); // reserved: the signature covers it, nothing is concluded from it
-  const isvExtProdId = r.bytes(16);
-  const attributes = r.bytes(16);
-  const mrenclave = r.bytes(32);
-  r.bytes(32);
-  const mrsigner = r.bytes(32);
-  r.bytes(32);
-  const configId = r.bytes(64);
+  const cpuSvn = r.view(16);
+  const miscSelect = r.view(4);
+  r.view(12); // reserved: the signature covers it, nothing is concluded from it
+  const isvExtProdId = r.view(16);
+  const attributes = r.view(16);
+  const mrenclave = r.view(32);
+  r.view(32);
+  const mrsigner = r.view(32);
+  r.view(32);
+  const configId = r.view(64);
   const isvProdId = r.u16le();
   const isvSvn = r.u16le();
   const configSvn = r.u16le();
-  r.bytes(42);
-  const isvFamilyId = r.bytes(16);
-  const reportData = r.bytes(64);
+  r.view(42);
+  const isvFamilyId = r.view(16);
+  const reportData = r.view(64);
   r.end();
   return {
     cpuSvn,

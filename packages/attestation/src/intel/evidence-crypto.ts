@@ -1,4 +1,4 @@
-import { asBytes, concatBytes, type Bytes } from '@cloister/bytes';
+import { concatBytes, encodeHex, type Bytes } from '@cloister/bytes';
 
 /** A P-256 public key that was imported: it verifies ECDSA with SHA-256, signatures raw r‖s. */
 export interface P256Key {
@@ -12,7 +12,8 @@ export interface P256Key {
 export interface EvidenceCrypto {
   /** The key of a point x‖y (64 bytes); undefined where it is not on the curve. */
   importP256(point: Bytes): P256Key | undefined | Promise<P256Key | undefined>;
-  sha256(data: Bytes): Bytes | Promise<Bytes>;
+  /** SHA-256 in lower hex: what contents are called in a cache, and what digests are compared as. */
+  sha256Hex(data: Bytes): string | Promise<string>;
 }
 
 const ECDSA = { name: 'ECDSA', hash: 'SHA-256' };
@@ -32,7 +33,7 @@ export const WEB_CRYPTO: EvidenceCrypto = {
     }
     return { verify: (signature, data) => crypto.subtle.verify(ECDSA, key, signature, data) };
   },
-  async sha256(data) {
-    return asBytes(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
+  async sha256Hex(data) {
+    return encodeHex(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
   },
 };

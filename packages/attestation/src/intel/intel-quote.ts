@@ -1,9 +1,9 @@
-import { encodeHex, equalBytes } from '@cloister/bytes';
+import { equalBytes } from '@cloister/bytes';
 import type { IntelPlatformClaims, TcbStatus } from '../claims.ts';
 import type { Check, EvidenceCode } from '../verification.ts';
 import {
-  attestationKeyId,
   importAttestationKey,
+  keptAttestationKey,
   verifyQeReport,
   type VerdictSource,
 } from './cached-verdicts.ts';
@@ -162,14 +162,13 @@ async function verifyQuoteSignatures(
   progress: Progress,
 ): Promise<number> {
   progress.begin('QE report is signed by the PCK key');
-  const { attestationKeys } = source.cache;
-  const id = await attestationKeyId(quote, chain, source);
-  let attestation = attestationKeys.get(id);
+  const id = await source.crypto.sha256Hex(quote.endorsement);
+  let attestation = keptAttestationKey(id, chain, source);
   if (attestation === undefined) {
     await verifyQeReport(quote, chain);
     progress.begin('QE report names the attestation key');
-    attestation = await importAttestationKey(quote, source.crypto);
-    attestationKeys.set(id, attestation);
+    attestation = await importAttestationKey(quote, chain, source.crypto);
+    source.cache.attestationKeys.set(id, attestation);
   }
   progress.begin('QE report matches the QE identity');
   const mismatch = findQeMismatch(attestation.qeReport, identity);
@@ -187,16 +186,8 @@ function platformClaims(
   collateralExpired: boolean,
   trailingBytes: number,
 ): IntelPlatformClaims {
-  const { extension, leaf } = chain;
   return {
-    simulated: chain.simulated,
-    fmspc: encodeHex(extension.fmspc),
-    pceId: encodeHex(extension.pceId),
-    pceSvn: extension.pceSvn,
-    pckCpuSvn: encodeHex(extension.cpuSvn),
-    ppid: encodeHex(extension.ppid),
-    pckSerial: `0x${leaf.serial.replace(/^0+(?=.)/, '')}`,
-    pckCa: chain.intermediate.certificate.subjectCommonName ?? '',
+    ...chain.claims,
     tcbStatus: verdict.status,
     advisoryIds: verdict.advisoryIds,
     tcbDate: verdict.tcbDate,

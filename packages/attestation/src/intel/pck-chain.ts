@@ -1,11 +1,19 @@
-import { copyBytes, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
-import { parseCertificateChain, type Certificate } from '@cloister/crypto';
+import {
+  copyBytes,
+  decodePem,
+  encodeHex,
+  equalBytes,
+  MalformedError,
+  type Bytes,
+} from '@cloister/bytes';
+import { parseCertificate, type Certificate } from '@cloister/crypto';
+import type { IntelPlatformClaims } from '../claims.ts';
 import { checkIntelPath, importSpki, isIssuedBy, type Issuer } from './certificates.ts';
 import { INTEL_ROOT, type TrustAnchor } from './collateral.ts';
 import type { EvidenceCrypto, P256Key } from './evidence-crypto.ts';
-import type { Lru } from './lru.ts';
 import { parsePckExtension, SGX_EXTENSION_OID, type PckExtension } from './pck-extension.ts';
 import { Refusal } from './progress.ts';
+import type { VerificationCache } from './verification-cache.ts';
 
 /** A PCK CA whose certificate an anchor signed; dates are not judged. */
 export interface VerifiedPckCa extends Issuer {
@@ -22,45 +30,77 @@ export interface VerifiedPckChain {
   readonly leafKey: P256Key;
   readonly intermediate: VerifiedPckCa;
   readonly extension: PckExtension;
-  /** Whether the anchor is another key than Intel's. */
-  readonly simulated: boolean;
+  /** What it says of the platform. */
+  readonly claims: PckClaims;
 }
+
+/** The claims that come from a PCK certificate. */
+export type PckClaims = Pick<
+  IntelPlatformClaims,
+  'simulated' | 'fmspc' | 'pceId' | 'pceSvn' | 'pckCpuSvn' | 'ppid' | 'pckSerial' | 'pckCa'
+>;
+
+/** What of a cache the verification of a chain uses: what its certificates share with others'. */
+export type PckCaCache = Pick<VerificationCache, 'pckCas' | 'caCertificates'>;
 
 /**
  * Verifies a chain of leaf, intermediate and root, in any order (spec/evidence.md 2.2). The root
- * certificate is dropped: the intermediate must verify with an anchor's own key. `cas` keeps
- * intermediates for the next chain.
+ * certificate is dropped: the intermediate must verify with an anchor's own key. The cache keeps
+ * CAs for the next chain.
  */
 export async function verifyPckChain(
   pem: string,
   anchors: readonly TrustAnchor[],
   crypto: EvidenceCrypto,
-  cas: Lru<VerifiedPckCa>,
+  cache: PckCaCache,
 ): Promise<VerifiedPckChain> {
-  const roles = findRoles(parseCertificateChain(pem, 'PCK chain'));
+  const chain = readChain(pem, cache);
+  const roles = findRoles(chain.map(({ certificate }) => certificate));
   const { leaf, intermediate: certificate, root } = roles;
   checkIntelPath([leaf, certificate], root.subject, 'PCK chain', 'pck.chain');
   if (certificate.keyUsage?.has('cRLSign') !== true) {
     throw new Refusal('pck.chain', 'PCK CA certificate: may not sign CRLs');
   }
-  const id = encodeHex(await crypto.sha256(certificate.der));
-  let intermediate = cas.get(id);
+  const id = await crypto.sha256Hex(certificate.der);
+  let intermediate = cache.pckCas.get(id);
   if (intermediate === undefined || !isFoundAmong(intermediate, anchors)) {
     intermediate = await verifyPckCa(roles, anchors, crypto);
-    cas.set(id, intermediate);
+    cache.pckCas.set(id, intermediate);
   }
   if (!(await isIssuedBy(leaf, intermediate))) {
     throw new Refusal('pck.chain', 'PCK certificate is not signed by the PCK CA');
   }
   const value = leaf.extensions.get(SGX_EXTENSION_OID)?.value;
   if (value === undefined) throw new Refusal('pck.chain', 'PCK certificate: no SGX extension');
-  return {
-    leaf,
-    leafKey: await importSpki(leaf.spki, 'PCK key', crypto, 'pck.chain'),
-    intermediate,
-    extension: parsePckExtension(value),
-    simulated: !equalBytes(intermediate.root.spki, INTEL_ROOT.spki),
-  };
+  const leafKey = await importSpki(leaf.spki, 'PCK key', crypto, 'pck.chain');
+  const extension = parsePckExtension(value);
+  for (const { text, certificate: read } of chain) {
+    if (read !== leaf) cache.caCertificates.set(text, read);
+  }
+  const claims = pckClaims(leaf, intermediate, extension);
+  return { leaf, leafKey, intermediate, extension, claims };
+}
+
+const END = '-----END CERTIFICATE-----';
+
+/** The certificates of a PEM chain; those of CAs that were read before are not read again. */
+function readChain(pem: string, { caCertificates }: PckCaCache): readonly PemCertificate[] {
+  const blocks = pem.split(END, 5);
+  const rest = blocks.pop() ?? '';
+  if (blocks.length !== 3) throw new Refusal('pck.chain', 'PCK chain: not three certificates');
+  // Intel's certification data end with a NUL.
+  if (!/^[\s\0]*$/.test(rest)) throw new MalformedError('bad_value', 'PCK chain: its end');
+  return blocks.map((text, i) => {
+    const name = `PCK chain, certificate ${i}`;
+    const certificate = caCertificates.get(text) ?? readCertificate(text, name);
+    return { text, certificate };
+  });
+}
+
+function readCertificate(text: string, name: string): Certificate {
+  const [der] = decodePem(text + END, 'CERTIFICATE', name);
+  if (der === undefined) throw new MalformedError('truncated', name);
+  return parseCertificate(der, name);
 }
 
 /** Whether a kept verdict on a CA was made with these anchors. */
@@ -97,6 +137,30 @@ async function verifyPckCa(
   };
 }
 
+/** What the certificate of a chain says of its platform, as claims. */
+function pckClaims(
+  leaf: Certificate,
+  { certificate, root }: VerifiedPckCa,
+  { fmspc, pceId, pceSvn, cpuSvn, ppid }: PckExtension,
+): PckClaims {
+  return {
+    simulated: !equalBytes(root.spki, INTEL_ROOT.spki),
+    fmspc: encodeHex(fmspc),
+    pceId: encodeHex(pceId),
+    pceSvn,
+    pckCpuSvn: encodeHex(cpuSvn),
+    ppid: encodeHex(ppid),
+    pckSerial: `0x${leaf.serial.replace(/^0+(?=.)/, '')}`,
+    pckCa: certificate.subjectCommonName ?? '',
+  };
+}
+
+/** A certificate, and the text of its PEM block up to the end mark. */
+interface PemCertificate {
+  readonly text: string;
+  readonly certificate: Certificate;
+}
+
 interface Roles {
   readonly leaf: Certificate;
   readonly intermediate: Certificate;
@@ -104,7 +168,6 @@ interface Roles {
 }
 
 function findRoles(chain: readonly Certificate[]): Roles {
-  if (chain.length !== 3) throw new Refusal('pck.chain', 'PCK chain: not three certificates');
   const leaf = chain.find(({ subjectCommonName: name }) => name?.includes('SGX PCK Certificate'));
   const root = chain.find(({ subject, issuer }) => equalBytes(subject, issuer));
   const intermediate = chain.find((certificate) => certificate !== leaf && certificate !== root);
@@ -142,6 +205,5 @@ async function spkiOf(
   crypto: EvidenceCrypto,
 ): Promise<Bytes | undefined> {
   if ('spki' in anchor) return anchor.spki;
-  const digest = encodeHex(await crypto.sha256(root.spki));
-  return digest === anchor.spkiSha256 ? root.spki : undefined;
+  return (await crypto.sha256Hex(root.spki)) === anchor.spkiSha256 ? root.spki : undefined;
 }

@@ -24,7 +24,7 @@ export interface Step {
 /** Where a procedure of fixed steps has come to, and so which of its checks have passed. */
 export class Progress {
   readonly #steps: readonly Step[];
-  readonly #details = new Map<string, string>();
+  #details: Map<string, string> | undefined;
   #at = 0;
 
   constructor(steps: readonly Step[]) {
@@ -33,13 +33,15 @@ export class Progress {
 
   /** All steps before this one have passed. */
   begin(check: string): void {
-    const at = this.#steps.findIndex((step, i) => i >= this.#at && step.check === check);
-    if (at < 0) throw new RangeError(`no later step: ${check}`);
+    let at = this.#at;
+    while (at < this.#steps.length && this.#steps[at]?.check !== check) at += 1;
+    if (at === this.#steps.length) throw new RangeError(`no later step: ${check}`);
     this.#at = at;
   }
 
   /** What to say of the step that runs now, if it passes. */
   note(detail: string): void {
+    this.#details ??= new Map();
     this.#details.set(this.#steps[this.#at]?.check ?? '', detail);
   }
 
@@ -60,7 +62,7 @@ export class Progress {
   }
 
   #pass(check: string): Check {
-    const detail = this.#details.get(check);
+    const detail = this.#details?.get(check);
     return detail === undefined
       ? { check, outcome: 'passed' }
       : { check, outcome: 'passed', detail };

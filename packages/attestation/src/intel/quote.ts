@@ -1,4 +1,4 @@
-import { equalBytes, MalformedError, Reader, type Bytes } from '@cloister/bytes';
+import { copyBytes, equalBytes, MalformedError, Reader, type Bytes } from '@cloister/bytes';
 import { ENCLAVE_REPORT_SIZE } from './enclave-report.ts';
 
 /** Intel's vendor id, the only one whose Quoting Enclave the collateral describes. */
@@ -32,6 +32,8 @@ const BODY_SIZES: Readonly<Record<BodyType, number>> = {
   4: 885,
 };
 const QE_REPORT_CERTIFICATION_DATA = 6;
+/** Behind so much there can only be padding: it is counted, not copied. */
+const MAX_QUOTE = 1024 * 1024;
 
 /** The kind of a quote's body: 1 SGX enclave report, 2 to 4 TD reports (spec/evidence.md 1.2). */
 export type BodyType = 1 | 2 | 3 | 4;
@@ -42,7 +44,10 @@ export interface CertificationData {
   readonly data: Bytes;
 }
 
-/** A quote by Intel's Quoting Enclave, version 3, 4 or 5 (spec/evidence.md 1). */
+/**
+ * A quote by Intel's Quoting Enclave, version 3, 4 or 5 (spec/evidence.md 1). Its parts are views of
+ * one copy, which nobody writes to.
+ */
 export interface Quote {
   readonly version: 3 | 4 | 5;
   readonly tee: 'sgx' | 'tdx';
@@ -56,6 +61,8 @@ export interface Quote {
   readonly qeReport: Bytes;
   readonly qeReportSignature: Bytes;
   readonly qeAuthData: Bytes;
+  /** As they lie in the quote, from the attestation key to the QE's authentication data. */
+  readonly endorsement: Bytes;
   readonly certificationData: CertificationData;
   /** Bytes after the signature data; nothing covers them. */
   readonly trailingBytes: number;
@@ -66,20 +73,22 @@ export interface Quote {
  * that bytes after the signature data are counted and dropped (real quotes come padded).
  */
 export function parseQuote(bytes: Uint8Array): Quote {
-  const r = new Reader(bytes, 'quote');
+  const own = copyBytes(bytes.subarray(0, MAX_QUOTE));
+  const r = new Reader(own, 'quote');
   const version = parseVersion(r);
   if (r.u16le() !== ECDSA_P256) r.fail('bad_value');
   const tee = TEES.get(r.u32le()) ?? r.fail('bad_value');
-  r.bytes(4); // QE SVN and PCE SVN (v3), reserved (v4, v5): the QE report is what counts
-  if (!equalBytes(r.bytes(16), INTEL_QE_VENDOR)) r.fail('bad_value');
-  r.bytes(20);
+  r.view(4); // QE SVN and PCE SVN (v3), reserved (v4, v5): the QE report is what counts
+  if (!equalBytes(r.view(16), INTEL_QE_VENDOR)) r.fail('bad_value');
+  r.view(20);
   const bodyType = parseBodyType(r, version, tee);
-  const body = r.bytes(BODY_SIZES[bodyType]);
-  const signed = new Uint8Array(bytes.subarray(0, r.position));
-  const auth = new Reader(r.bytes(r.u32le()), 'quote signature data');
-  const signature = auth.bytes(64);
-  const attestationKey = auth.bytes(64);
+  const body = r.view(BODY_SIZES[bodyType]);
+  const signed = own.subarray(0, r.position);
+  const auth = new Reader(r.view(r.u32le()), 'quote signature data');
+  const signature = auth.view(64);
+  const attestationKey = auth.view(64);
   const rest = version === 3 ? parseQeReport(auth) : parseWrappedQeReport(auth);
+  const { byteOffset, length } = rest.qeAuthData;
   return {
     version,
     tee,
@@ -89,7 +98,8 @@ export function parseQuote(bytes: Uint8Array): Quote {
     signature,
     attestationKey,
     ...rest,
-    trailingBytes: r.remaining,
+    endorsement: own.subarray(attestationKey.byteOffset, byteOffset + length),
+    trailingBytes: r.remaining + bytes.length - own.length,
   };
 }
 
@@ -119,18 +129,18 @@ type QeReportPart = Pick<
 /** v4 and v5 put everything from the QE report on into certification data of type 6. */
 function parseWrappedQeReport(r: Reader): QeReportPart {
   if (r.u16le() !== QE_REPORT_CERTIFICATION_DATA) r.fail('bad_value');
-  const inner = new Reader(r.bytes(r.u32le()), 'QE report certification data');
+  const inner = new Reader(r.view(r.u32le()), 'QE report certification data');
   r.end();
   return parseQeReport(inner);
 }
 
 function parseQeReport(r: Reader): QeReportPart {
-  const qeReport = r.bytes(ENCLAVE_REPORT_SIZE);
-  const qeReportSignature = r.bytes(64);
-  const qeAuthData = r.bytes(r.u16le());
+  const qeReport = r.view(ENCLAVE_REPORT_SIZE);
+  const qeReportSignature = r.view(64);
+  const qeAuthData = r.view(r.u16le());
   const type = r.u16le();
   if (type !== 1 && type !== 2 && type !== 3 && type !== 4 && type !== 5) r.fail('bad_value');
-  const data = r.bytes(r.u32le());
+  const data = r.view(r.u32le());
   r.end();
   if (type < 4 && data.length !== 404) {
     throw new MalformedError('bad_value', 'quote: PPID certification data');

@@ -26,7 +26,7 @@ function createCounter(): { crypto: EvidenceCrypto; take: () => Record<string, n
   let counts = { verify: 0, import: 0 };
   return {
     crypto: {
-      sha256: (data) => WEB_CRYPTO.sha256(data),
+      sha256Hex: (data) => WEB_CRYPTO.sha256Hex(data),
       async importP256(point) {
         counts.import += 1;
         const key = await WEB_CRYPTO.importP256(point);
@@ -218,7 +218,7 @@ describe('VerificationCache', () => {
     const cache = new VerificationCache();
     const forged = await forge('sgx3');
     const broken: EvidenceCrypto = {
-      sha256: (data) => WEB_CRYPTO.sha256(data),
+      sha256Hex: (data) => WEB_CRYPTO.sha256Hex(data),
       importP256: () => Promise.reject(new TypeError('no key store')),
     };
     await assert.rejects(verify('sgx3', forged, { cache, crypto: broken }), TypeError);
@@ -247,16 +247,17 @@ describe('VerificationCache', () => {
       const qeAuthData = new Uint8Array(32).fill(i);
       assert.ok(await isOk(await forge('sgx3', { qeAuthData }), { cache }));
     }
-    const { pckChains, pckCas, crls, tcbInfos, qeIdentities, attestationKeys } = cache;
-    const all = [pckChains, pckCas, crls, tcbInfos, qeIdentities, attestationKeys];
+    const { pckChains, pckCas, caCertificates, crls, tcbInfos, qeIdentities } = cache;
+    const { attestationKeys } = cache;
+    const all = [pckChains, pckCas, caCertificates, crls, tcbInfos, qeIdentities, attestationKeys];
     assert.deepEqual(
       all.map(({ size }) => size),
-      [1, 1, 1, 1, 1, 1],
+      [1, 1, 1, 1, 1, 1, 1],
     );
     cache.clear();
     assert.deepEqual(
       all.map(({ size }) => size),
-      [0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0, 0],
     );
   });
 });

@@ -1,3 +1,5 @@
+import type { Bytes } from '@cloister/bytes';
+import type { Certificate } from '@cloister/crypto';
 import type { VerifiedAmdCa } from '../snp/amd-ca.ts';
 import type { VerifiedAmdCrl } from '../snp/amd-crl.ts';
 import type { VerifiedVek } from '../snp/vek.ts';
@@ -13,6 +15,8 @@ import type { VerifiedCrl } from './verified-crl.ts';
 /** An attestation key that a QE vouched for under a PCK certificate. */
 export interface VerifiedAttestationKey {
   readonly key: P256Key;
+  /** The PCK key that signed the QE report: the verdict holds under it alone. */
+  readonly pckSpki: Bytes;
   readonly qeReport: EnclaveReport;
 }
 
@@ -32,6 +36,8 @@ export interface VerificationCacheLimits {
 export class VerificationCache {
   readonly pckChains: Lru<VerifiedPckChain>;
   readonly pckCas: Lru<VerifiedPckCa>;
+  /** CA certificates of verified PCK chains as read, by their PEM. */
+  readonly caCertificates: Lru<Certificate>;
   readonly crls: Lru<VerifiedCrl>;
   readonly tcbInfos: Lru<SignedDocument<TcbInfo>>;
   readonly qeIdentities: Lru<SignedDocument<QeIdentity>>;
@@ -43,6 +49,7 @@ export class VerificationCache {
   constructor({ entries = 256, attestationKeys = 1024 }: VerificationCacheLimits = {}) {
     this.pckChains = new Lru(entries);
     this.pckCas = new Lru(entries);
+    this.caCertificates = new Lru(entries);
     this.crls = new Lru(entries);
     this.tcbInfos = new Lru(entries);
     this.qeIdentities = new Lru(entries);
@@ -56,6 +63,7 @@ export class VerificationCache {
   clear(): void {
     this.pckChains.clear();
     this.pckCas.clear();
+    this.caCertificates.clear();
     this.crls.clear();
     this.tcbInfos.clear();
     this.qeIdentities.clear();

@@ -1,9 +1,13 @@
 import {
-  crlOf,
+  checkLeafInQuote,
   digestAll,
-  documentOf,
+  keptCrl,
+  keptDocument,
+  keptPckChain,
+  newCrl,
+  newDocument,
+  newPckChain,
   pckChainBytes,
-  pckChainOf,
   type VerdictSource,
 } from './cached-verdicts.ts';
 import type { VerifiedPckChain } from './pck-chain.ts';
@@ -52,26 +56,30 @@ export async function verifyCollateral(
   const { cache, crypto } = source;
   progress.begin('PCK chain leads to a trusted root');
   const pem = pckChainBytes(quote, collateral.pckChain);
-  const [chainId, rootCrlId, pckCrlId] = await digestAll(source, [
-    pem,
-    collateral.rootCaCrl,
-    collateral.pckCrl,
-  ]);
-  const chain = await pckChainOf(quote, pem, chainId, anchors, source);
+  const { rootCaCrl, pckCrl } = collateral;
+  const ids = digestAll(source, [pem, rootCaCrl, pckCrl]);
+  const [chainId, rootCrlId, pckCrlId] = ids instanceof Promise ? await ids : ids;
+  const chain =
+    keptPckChain(chainId, anchors, source) ?? (await newPckChain(pem, chainId, anchors, source));
+  checkLeafInQuote(quote, chain);
   const { leaf, intermediate } = chain;
   const { root } = intermediate;
 
   progress.begin('root CA CRL is by the root');
-  const rootCrl = await crlOf(collateral.rootCaCrl, rootCrlId, root, 'root CA CRL', source);
+  const rootCrl =
+    keptCrl(rootCrlId, root, source) ??
+    (await newCrl(rootCaCrl, rootCrlId, root, 'root CA CRL', source));
   progress.begin('PCK CRL is by the PCK CA');
-  const pckCrl = await crlOf(collateral.pckCrl, pckCrlId, intermediate, 'PCK CRL', source);
+  const leafCrl =
+    keptCrl(pckCrlId, intermediate, source) ??
+    (await newCrl(pckCrl, pckCrlId, intermediate, 'PCK CRL', source));
   progress.begin('PCK CA is not revoked');
   checkNotRevoked(intermediate.certificate, rootCrl, 'PCK CA', 'pckca.revoked');
   progress.begin('PCK certificate is not revoked');
-  checkNotRevoked(leaf, pckCrl, 'PCK certificate', 'pck.revoked');
+  checkNotRevoked(leaf, leafCrl, 'PCK certificate', 'pck.revoked');
   progress.begin('CRLs are in date');
   validity.check(rootCrl.thisUpdate, rootCrl.nextUpdate, 'root CA CRL', 'crl.expired');
-  validity.check(pckCrl.thisUpdate, pckCrl.nextUpdate, 'PCK CRL', 'crl.expired');
+  validity.check(leafCrl.thisUpdate, leafCrl.nextUpdate, 'PCK CRL', 'crl.expired');
   progress.begin('PCK chain is in date');
   const ca = intermediate.certificate;
   validity.check(ca.notBefore, ca.notAfter, 'PCK CA certificate', 'pck.expired');
@@ -79,7 +87,10 @@ export async function verifyCollateral(
 
   progress.begin('TCB info is signed');
   const { tcbInfo: tcbText, tcbInfoChain } = collateral;
-  const tcb = await documentOf(tcbText, tcbInfoChain, root, TCB_INFO, cache.tcbInfos, crypto);
+  const { tcbInfos, qeIdentities } = cache;
+  const tcb =
+    keptDocument(tcbText, tcbInfoChain, root, tcbInfos) ??
+    (await newDocument(tcbText, tcbInfoChain, root, TCB_INFO, tcbInfos, crypto));
   progress.begin('TCB info signer is not revoked');
   checkNotRevoked(tcb.signer, rootCrl, 'TCB info signer', 'tcbsigner.revoked');
   progress.begin('TCB info is in date');
@@ -89,14 +100,9 @@ export async function verifyCollateral(
 
   progress.begin('QE identity is signed');
   const { qeIdentity: qeText, qeIdentityChain } = collateral;
-  const qe = await documentOf(
-    qeText,
-    qeIdentityChain,
-    root,
-    QE_IDENTITY,
-    cache.qeIdentities,
-    crypto,
-  );
+  const qe =
+    keptDocument(qeText, qeIdentityChain, root, qeIdentities) ??
+    (await newDocument(qeText, qeIdentityChain, root, QE_IDENTITY, qeIdentities, crypto));
   progress.begin('QE identity signer is not revoked');
   checkNotRevoked(qe.signer, rootCrl, 'QE identity signer', 'tcbsigner.revoked');
   progress.begin('QE identity is in date');

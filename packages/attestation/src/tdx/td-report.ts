@@ -23,21 +23,21 @@ export interface TdReport {
   readonly mrservicetd?: Bytes;
 }
 
-/** Reads a TD report body of this type; MalformedError where the length does not fit. */
-export function parseTdReport(bytes: Uint8Array, bodyType: TdBodyType): TdReport {
+/** Reads a TD report body of this type, as views; MalformedError where the length does not fit. */
+export function parseTdReport(bytes: Bytes, bodyType: TdBodyType): TdReport {
   const r = new Reader(bytes, 'TD report');
-  const teeTcbSvn = r.bytes(16);
-  const mrseam = r.bytes(48);
-  const mrsignerseam = r.bytes(48);
-  const seamAttributes = r.bytes(8);
-  const tdAttributes = r.bytes(8);
-  const xfam = r.bytes(8);
-  const mrtd = r.bytes(48);
-  const mrconfigid = r.bytes(48);
-  const mrowner = r.bytes(48);
-  const mrownerconfig = r.bytes(48);
-  const rtmrs = [r.bytes(48), r.bytes(48), r.bytes(48), r.bytes(48)] as const;
-  const reportData = r.bytes(64);
+  const teeTcbSvn = r.view(16);
+  const mrseam = r.view(48);
+  const mrsignerseam = r.view(48);
+  const seamAttributes = r.view(8);
+  const tdAttributes = r.view(8);
+  const xfam = r.view(8);
+  const mrtd = r.view(48);
+  const mrconfigid = r.view(48);
+  const mrowner = r.view(48);
+  const mrownerconfig = r.view(48);
+  const rtmrs = [r.view(48), r.view(48), r.view(48), r.view(48)] as const;
+  const reportData = r.view(64);
   const report = {
     teeTcbSvn,
     mrseam,
@@ -56,9 +56,9 @@ export function parseTdReport(bytes: Uint8Array, bodyType: TdBodyType): TdReport
     r.end();
     return report;
   }
-  const later = { teeTcbSvn2: r.bytes(16), mrservicetd: r.bytes(48) };
+  const later = { teeTcbSvn2: r.view(16), mrservicetd: r.view(48) };
   // 1.5 extended: vmid, tdId, devInfo, then the init and current service TD; signed, not judged.
-  if (bodyType === 4) r.bytes(1 + 32 + 48 + 48 + 8 + 16 + 16 + 12 + 48 + 8);
+  if (bodyType === 4) r.view(1 + 32 + 48 + 48 + 8 + 16 + 16 + 12 + 48 + 8);
   r.end();
   return { ...report, ...later };
 }
