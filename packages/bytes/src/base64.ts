@@ -55,20 +55,27 @@ function decode(text: string, values: Int8Array, name: string): Bytes {
   const tail = text.length % 4;
   if (tail === 1) throw new MalformedError('truncated', name);
   const out = new Uint8Array(Math.floor((text.length * 3) / 4));
-  let bits = 0;
-  let word = 0;
-  let at = 0;
-  for (let i = 0; i < text.length; i++) {
+  const valueAt = (i: number): number => {
     const value = values[text.charCodeAt(i)] ?? -1;
     if (value < 0) throw new MalformedError('bad_value', `${name} at character ${i}`);
-    word = (word << 6) | value;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out[at++] = word >> bits;
-      word &= (1 << bits) - 1;
-    }
+    return value;
+  };
+  let at = 0;
+  const whole = text.length - tail;
+  for (let i = 0; i < whole; i += 4) {
+    const high = (valueAt(i) << 6) | valueAt(i + 1);
+    const low = (valueAt(i + 2) << 6) | valueAt(i + 3);
+    out[at++] = high >> 4;
+    out[at++] = (high << 4) | (low >> 8);
+    out[at++] = low;
   }
-  if (word !== 0) throw new MalformedError('bad_value', `${name}: bits left over`);
+  if (tail === 0) return out;
+  const high = (valueAt(whole) << 6) | valueAt(whole + 1);
+  const low = tail === 3 ? valueAt(whole + 2) << 6 : 0;
+  out[at++] = high >> 4;
+  // Writes beyond the end, where only one byte is left, are dropped.
+  out[at] = (high << 4) | (low >> 8);
+  const left = tail === 3 ? low & 0xff : high & 0x0f;
+  if (left !== 0) throw new MalformedError('bad_value', `${name}: bits left over`);
   return out;
 }

@@ -29,6 +29,31 @@ export interface DerElement {
 
 const MAX_DEPTH = 16;
 
+/** Makes its views when they are asked for: most elements are read for one of them. */
+class Element implements DerElement {
+  readonly tag: number;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #body: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, tag: number, start: number, body: number, end: number) {
+    this.#bytes = bytes;
+    this.tag = tag;
+    this.#start = start;
+    this.#body = body;
+    this.#end = end;
+  }
+
+  get value(): Uint8Array {
+    return this.#bytes.subarray(this.#body, this.#end);
+  }
+
+  get raw(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+}
+
 /**
  * A cursor over DER (X.690): definite and minimal lengths only, single-byte tags, no more than
  * 16 levels. Every read throws MalformedError where the bytes are anything else.
@@ -70,9 +95,9 @@ export class DerReader {
       if (length < 0x80 || length < 2 ** (8 * (count - 1))) this.fail();
     }
     if (length > this.#bytes.length - this.#at) this.fail('truncated');
-    const value = this.#bytes.subarray(this.#at, this.#at + length);
+    const body = this.#at;
     this.#at += length;
-    return { tag, value, raw: this.#bytes.subarray(start, this.#at) };
+    return new Element(this.#bytes, tag, start, body, this.#at);
   }
 
   /** The next element, which must have this tag. */
@@ -99,7 +124,8 @@ export class DerReader {
   /** An INTEGER's contents: minimal two's complement, at least one byte (X.690, 8.3). */
   integer(): Uint8Array {
     const { value } = this.expect(DER.INTEGER);
-    const [first, second] = value;
+    const first = value[0];
+    const second = value[1];
     if (first === undefined) this.fail();
     if (second !== undefined && (first === 0 || first === 0xff) && first >> 7 === second >> 7)
       this.fail();
@@ -123,23 +149,23 @@ export class DerReader {
   /** An OBJECT IDENTIFIER in dotted form. */
   oid(): string {
     const { value } = this.expect(DER.OBJECT_IDENTIFIER);
-    const arcs: number[] = [];
+    let text = '';
     let arc = 0;
     let started = false;
     for (const byte of value) {
       if (!started && byte === 0x80) this.fail();
       arc = arc * 128 + (byte & 0x7f);
-      if (!Number.isSafeInteger(arc)) this.fail();
+      if (arc > Number.MAX_SAFE_INTEGER) this.fail();
       started = byte >= 0x80;
       if (started) continue;
-      if (arcs.length === 0) {
+      if (text === '') {
         const first = Math.min(2, Math.floor(arc / 40));
-        arcs.push(first, arc - 40 * first);
-      } else arcs.push(arc);
+        text = `${first}.${arc - 40 * first}`;
+      } else text += `.${arc}`;
       arc = 0;
     }
-    if (started || arcs.length === 0) this.fail();
-    return arcs.join('.');
+    if (started || text === '') this.fail();
+    return text;
   }
 
   /** A BIT STRING of whole bytes (no unused bits). */
