@@ -4,6 +4,15 @@ import type { SnpTcb } from '../claims.ts';
 
 const PREFIX = '1.3.6.1.4.1.3704.1.';
 const IA5_STRING = 0x16;
+/** Levels that are reserved: zero where they are there. */
+const RESERVED = ['3.4', '3.5', '3.6', '3.7'];
+/** Whole OIDs, by the arcs behind AMD's prefix: made once, for they are looked up in a map. */
+const OIDS = new Map(
+  ['1', '2', '3.1', '3.2', '3.3', ...RESERVED, '3.8', '3.9', '4', '5'].map((arc) => [
+    arc,
+    `${PREFIX}${arc}`,
+  ]),
+);
 
 /** What a VCEK or VLEK certificate says of its chip or provider (spec/evidence.md 9.5). */
 export interface VekExtensions {
@@ -25,10 +34,10 @@ export interface VekExtensions {
 export function parseVekExtensions(certificate: Certificate, kind: 'vcek' | 'vlek'): VekExtensions {
   const name = kind.toUpperCase();
   const find = (arc: string): Bytes | undefined =>
-    certificate.extensions.get(`${PREFIX}${arc}`)?.value;
-  const take = (arc: string): Bytes => find(arc) ?? missing(`${name}: extension ${PREFIX}${arc}`);
+    certificate.extensions.get(OIDS.get(arc) ?? '')?.value;
+  const take = (arc: string): Bytes => find(arc) ?? missing(`${name}: extension ${arc}`);
   const integer = (arc: string): number => readInteger(take(arc), `${name}: extension ${arc}`);
-  for (const arc of ['3.4', '3.5', '3.6', '3.7']) {
+  for (const arc of RESERVED) {
     const value = find(arc);
     if (value !== undefined && readInteger(value, `${name}: extension ${arc}`) !== 0) {
       throw new MalformedError('bad_value', `${name}: reserved level ${arc}`);

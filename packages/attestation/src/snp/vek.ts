@@ -53,12 +53,28 @@ export function parseVek(der: Bytes): Vek {
   return { certificate, kind, extensions: parseVekExtensions(certificate, kind) };
 }
 
-/** The content of a chain as its name in a cache: each part behind its length. */
-export async function chainId(chain: AmdChain, crypto: SnpCrypto): Promise<string> {
-  const parts = [chain.vek, chain.ask, chain.ark];
+/** A copy of a chain, and the bytes that are its name: each part's length, then the parts. */
+export interface PackedChain {
+  readonly chain: AmdChain;
+  readonly bytes: Bytes;
+}
+
+/** Copies a chain: later writes to the caller's bytes change nothing of what was hashed. */
+export function packChain({ vek, ask, ark }: AmdChain): PackedChain {
+  const parts = [vek, ask, ark];
   const lengths = Uint32Array.from(parts, (part) => part?.length ?? ABSENT);
-  const contents = parts.filter((part) => part !== undefined);
-  return crypto.sha256Hex(concatBytes(new Uint8Array(lengths.buffer), ...contents));
+  const head = new Uint8Array(lengths.buffer);
+  const bytes = concatBytes(head, ...parts.filter((part) => part !== undefined));
+  const askAt = head.length + vek.length;
+  const arkAt = askAt + (ask?.length ?? 0);
+  return {
+    chain: {
+      vek: bytes.subarray(head.length, askAt),
+      ask: ask && bytes.subarray(askAt, arkAt),
+      ark: ark && bytes.subarray(arkAt),
+    },
+    bytes,
+  };
 }
 
 /** Verifies the chain of a VEK up to an anchor (spec/evidence.md 9.6.3 and 4). */
@@ -70,7 +86,7 @@ export async function verifyVek(
   { amdCas }: VekCaches,
 ): Promise<VerifiedVek> {
   if (ask === undefined) throw new Refusal('snp.chain', 'ASK was not given');
-  const id = await chainId({ vek: new Uint8Array(), ask, ark }, crypto);
+  const id = await crypto.sha256Hex(packChain({ vek: new Uint8Array(), ask, ark }).bytes);
   let ca = amdCas.get(id);
   if (ca === undefined || !isFoundAmong(ca, anchors)) {
     ca = await verifyAmdCa(ask, ark, anchors, crypto);

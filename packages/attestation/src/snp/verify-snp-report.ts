@@ -1,4 +1,4 @@
-import { copyBytes, equalBytes, isZero, type Bytes } from '@cloister/bytes';
+import { equalBytes, isZero, type Bytes } from '@cloister/bytes';
 import type { SnpClaims } from '../claims.ts';
 import type { TrustAnchor } from '../intel/collateral.ts';
 import { Progress, Refusal, type Step } from '../intel/progress.ts';
@@ -13,7 +13,7 @@ import { checkGuestPolicy, parseSnpReport, type SnpReport } from './report.ts';
 import { snpClaimsOf, type SnpTcbs } from './snp-claims.ts';
 import { WEB_SNP_CRYPTO, type SnpCrypto } from './snp-crypto.ts';
 import { isSameTcb, parseSnpTcb, reachesTcb, type SnpProduct } from './tcb.ts';
-import { chainId, parseVek, verifyVek, type AmdChain, type Vek, type VerifiedVek } from './vek.ts';
+import { packChain, parseVek, verifyVek, type Vek, type VerifiedVek } from './vek.ts';
 
 /** What an SEV-SNP report is verified with. */
 export interface SnpReportOptions {
@@ -79,7 +79,7 @@ export async function verifySnpReport(
 ): Promise<Verification<SnpClaims>> {
   const progress = new Progress(STEPS);
   const skipped = new Map<string, string>();
-  const chain = copyChain(options);
+  const { chain, bytes: chainBytes } = packChain(options);
   try {
     const report = parseSnpReport(bytes);
     checkGuestPolicy(report.policy, options.allowUnknownPolicyBits ?? false);
@@ -87,7 +87,7 @@ export async function verifySnpReport(
     const { anchors = AMD_ROOTS } = options;
 
     progress.begin(CHECK.vek);
-    const id = await chainId(chain, crypto);
+    const id = await crypto.sha256Hex(chainBytes);
     const kept = cache.veks.get(id);
     const known = kept !== undefined && isFoundAmong(kept.ca, anchors) ? kept : undefined;
     const vek: Vek = known ?? parseVek(chain.vek);
@@ -116,11 +116,6 @@ export async function verifySnpReport(
     const { code, checks } = progress.failed(error);
     return { ok: false, code, checks: markSkipped(checks, skipped) };
   }
-}
-
-/** What is hashed must be what is read: later writes to the caller's bytes change nothing. */
-function copyChain({ vek, ask, ark }: AmdChain): AmdChain {
-  return { vek: copyBytes(vek), ask: ask && copyBytes(ask), ark: ark && copyBytes(ark) };
 }
 
 /** Steps that were passed over although the procedure went on: they say so, and why. */
