@@ -60,10 +60,23 @@ describe('the documents', async () => {
   });
 
   it('says what it does not do', async () => {
-    for (const kind of ['SevSnpVm', 'tdxvm', 'AzureGuest', 'Tpm'])
-      assert.equal((await errorOf(await app.request(`/attest/${kind}`, post('{}')))).status, 400);
-    assert.equal((await errorOf(await app.request('/attest/Nothing', post('{}')))).status, 404);
-    assert.equal((await errorOf(await app.request('/attest/SgxEnclave'))).status, 404);
+    for (const kind of ['AzureGuest', 'tpm']) {
+      const path = `/attest/${kind}?api-version=2025-06-01`;
+      const { status, code, message } = await errorOf(await app.request(path, post('{}')));
+      assert.deepEqual([status, code], [400, 'InvalidOperation']);
+      assert.match(message, /does not attest/);
+    }
+    const wrong = [
+      ['/attest/Nothing', post('{}'), 404],
+      ['/attest/SgxEnclave', {}, 405],
+      ['/policies/Nothing', {}, 404],
+      ['/policies/SgxEnclave', { method: 'DELETE' }, 405],
+      ['/certificates:other', post('{}'), 404],
+    ] as const;
+    for (const [path, init, status] of wrong) {
+      const answer = await app.request(path, init);
+      assert.equal(answer.status, status, path);
+    }
     assert.equal((await app.request('/nothing')).status, 404);
     assert.equal((await app.request('/attestation/evidence')).status, 503);
   });

@@ -10,6 +10,7 @@ import {
   type JsonValue,
 } from '@cloister/bytes';
 import { AzureError } from './azure-error.ts';
+import { KIND_TRAITS, type AttestKind } from './kinds.ts';
 import { decodeLenientBase64 } from './lenient-base64.ts';
 
 /** Data that the evidence vouches for: bytes, and the JSON object that they are if so declared. */
@@ -32,8 +33,9 @@ export interface AttestRequest {
 const LIMITS = { maxDepth: 32, maxLength: 1 << 20 };
 const MAX_NONCE = 1024;
 
-/** Reads the body of an attest request; `member` is the one that holds the evidence. */
-export function parseAttestRequest(body: Uint8Array, member: 'quote' | 'report'): AttestRequest {
+/** Reads the body of an attest request for a kind of evidence. */
+export function parseAttestRequest(body: Uint8Array, kind: AttestKind): AttestRequest {
+  const { member, draft } = KIND_TRAITS[kind];
   const [text, request] = readBody(body);
   const evidence = request[member];
   if (typeof evidence !== 'string' || evidence === '')
@@ -44,6 +46,12 @@ export function parseAttestRequest(body: Uint8Array, member: 'quote' | 'report')
   const draftPolicy = request['draftPolicyForAttestation'] ?? undefined;
   if (draftPolicy !== undefined && typeof draftPolicy !== 'string')
     throw new AzureError('InvalidParameter', 'draftPolicyForAttestation: not a string', 'bad_body');
+  if (draftPolicy !== undefined && !draft)
+    throw new AzureError(
+      'InvalidParameter',
+      `draftPolicyForAttestation: not for ${kind}`,
+      'draft_policy',
+    );
   return {
     evidence: decodeLenientBase64(evidence, member),
     ...(runtimeData === undefined ? {} : { runtimeData }),

@@ -1,37 +1,33 @@
+import { createHash } from 'node:crypto';
 import {
-  signToken,
-  verifySgxQuote,
+  serviceClaim,
   type Appraisal,
-  type IntelCollateral,
-  type SgxClaims,
-  type VerificationCache,
+  type EvidenceClaims,
+  type PolicyClaim,
+  type PolicyOutcome,
 } from '@cloister/attestation';
-import { decodeHex, encodeHex, equalBytes, MalformedError, type Bytes } from '@cloister/bytes';
-import { sha256 } from '@cloister/crypto';
+import { encodeBase64url, encodeHex, type Bytes, type JsonObject } from '@cloister/bytes';
 import type { AttestedData, AttestRequest } from './attest-request.ts';
 import { AzureError } from './azure-error.ts';
-import { hashCollateral } from './claims/collateral-hashes.ts';
-import { hasKss, sgxPolicyClaims, sgxServiceClaims } from './claims/sgx-claims.ts';
-import { tokenPayload } from './claims/token-payload.ts';
-import type { CollateralStore } from './collateral/collateral-store.ts';
-import type { AttestKind } from './events.ts';
-import { NODE_CRYPTO } from './node-evidence-crypto.ts';
-import type { PolicyEngine } from './policy/policy-engine.ts';
-import type { SigningKey } from './signing/signing-key.ts';
-import type { Roots } from './roots.ts';
+import type { EvidenceDeps, VerifiedEvidence } from './evidence/verified-evidence.ts';
+import { checkSort, VERIFIERS } from './evidence/verify-evidence.ts';
+import type { KeyRing } from './keys/key-ring.ts';
+import type { AttestKind } from './kinds.ts';
+import type { ActivePolicy, Policies } from './policy/policies.ts';
+import { readPolicyText } from './policy/policy-document.ts';
 import { refusalOf } from './refusal.ts';
+import { attestationPayload } from './tokens/attestation-payload.ts';
+import { signPayload } from './tokens/sign-payload.ts';
 
 /** What the Verifier works with. */
-export interface AttestDeps {
+export interface AttestDeps extends EvidenceDeps {
   /** The public base URL: `iss`, and the prefix of `jku`. */
   readonly baseUrl: string;
-  readonly key: SigningKey;
-  readonly policy: PolicyEngine;
-  readonly roots: Roots;
-  readonly collateral: CollateralStore;
+  readonly keys: KeyRing;
+  readonly policies: Policies;
   /** The library's appraisal (debug, simulated, TCB); runs before the policy's text. */
-  readonly appraise: (claims: SgxClaims) => Appraisal;
-  readonly cache: VerificationCache;
+  readonly appraise: (claims: EvidenceClaims) => Appraisal;
+  /** The clock, by which tokens are dated. */
   readonly now: () => Date;
   readonly random: (length: number) => Bytes;
 }
@@ -39,14 +35,22 @@ export interface AttestDeps {
 /** A token, with the claims it was made from. */
 export interface Attested {
   readonly token: string;
-  readonly claims: SgxClaims;
+  readonly claims: EvidenceClaims;
 }
 
-/** Of an Open Enclave report: `u32le version = 1, u32le type = 2, u64le size`. */
-const OE_HEADER = 16;
+/** Told of each step of an attestation: for explanations. */
+export interface AttestNotes {
+  readonly verified: (evidence: VerifiedEvidence) => void;
+  readonly appraised: (appraisal: Appraisal) => void;
+  readonly evaluated: (policy: ActivePolicy, outcome: PolicyOutcome) => void;
+}
+
+/** The property by which a policy chooses its TCB baseline (spec/azure-attestation.md 4.4). */
+const BASELINE = 'x-ms-sgx-tcbidentifier';
+const OWN_BASELINE = 'azuredefault';
 
 /**
- * Evidence in, Attestation Result out: verifies the quote with this service's roots and
+ * Evidence in, Attestation Result out: verifies the evidence with this service's roots and
  * collateral, then what it vouches for, then appraises it, then asks the policy, then signs.
  * Throws AzureError where any of them says no.
  */
@@ -54,115 +58,127 @@ export async function attest(
   kind: AttestKind,
   request: AttestRequest,
   deps: AttestDeps,
+  notes?: AttestNotes,
 ): Promise<Attested> {
-  const { baseUrl, key, policy, random } = deps;
-  if (request.draftPolicy !== undefined)
-    throw new AzureError(
-      'InvalidOperation',
-      'draftPolicyForAttestation: this instance evaluates its default policy only',
-      'draft_policy',
-    );
+  const { baseUrl, keys, now, random } = deps;
   checkSort(kind, deps.roots);
-  const quote = kind === 'OpenEnclave' ? unwrapReport(request.evidence) : request.evidence;
-  const at = deps.now();
-  const collateral = findCollateral(quote, deps.collateral, at);
-  const claims = await verify(quote, collateral, { at, roots: deps.roots, cache: deps.cache });
-  await checkRuntimeData(request.runtimeData, claims);
-  await checkInitTimeData(request.initTimeData, claims);
+  const policy = await policyFor(kind, request, deps.policies);
+  const evidence = await verifyFor(policy, kind, request.evidence, deps);
+  notes?.verified(evidence);
+  checkData(request, evidence);
+  const { claims } = evidence;
   const appraisal = deps.appraise(claims);
-  if (!appraisal.ok) throw refusalOf(appraisal.code ?? 'policy.tee');
-  const visible = sgxPolicyClaims(claims);
-  const issued = await policy.issueClaims(visible);
-  const hashes = await hashCollateral(request.evidence, collateral);
-  const payload = tokenPayload({
+  notes?.appraised(appraisal);
+  if (!appraisal.ok) throw refusalOf(appraisal.code ?? 'policy.tee', appraisal.checks);
+  const said = serviceSays(request, evidence);
+  const explain = notes !== undefined;
+  const outcome = policy.policy.evaluate(incomingClaims(policy, evidence, said), { explain });
+  notes?.evaluated(policy, outcome);
+  if (!outcome.ok) throw new AzureError('PolicyEvaluationError', outcome.message, outcome.code);
+  const payload = attestationPayload({
     issuer: baseUrl,
-    at,
+    at: now(),
     id: encodeHex(random(32)),
     policyHash: policy.hash,
-    service: { ...visible, ...sgxServiceClaims(request, hashes) },
-    issued,
+    policySigner: policy.signer,
+    service: { ...evidence.scalars, ...said, 'x-ms-ver': VERSION },
+    issued: outcome.issued,
   });
-  const jku = `${baseUrl}/certs`;
-  const token = await signToken({ payload, key: key.privateKey, kid: key.kid, jku, alg: 'RS256' });
-  return { token, claims };
+  const unsigned = request.draftPolicy !== undefined;
+  return { token: signPayload(payload, keys.current(), { baseUrl, unsigned }), claims };
 }
 
-/** A verifier holds one sort of roots, never both (design 2.1, rule 9). */
-function checkSort(kind: AttestKind, roots: Roots): void {
-  if ((kind === 'Simulated') === (roots.sort === 'simulated')) return;
-  const sort = roots.sort === 'simulated' ? 'simulated' : 'hardware';
-  throw new AzureError(
-    'InvalidOperation',
-    `This instance verifies ${sort} evidence only`,
-    'wrong_sort_of_evidence',
-  );
+const VERSION = '1.0';
+
+/** The stored policy, or the draft that the request brings: its token then has no signature. */
+async function policyFor(
+  kind: AttestKind,
+  { draftPolicy }: AttestRequest,
+  policies: Policies,
+): Promise<ActivePolicy> {
+  if (draftPolicy === undefined) return policies.active(kind);
+  return { ...readPolicyText(draftPolicy), signer: undefined };
 }
 
-/** The same verification for both sorts; only the anchors differ, and the claims say which. */
-async function verify(
-  quote: Bytes,
-  collateral: IntelCollateral,
-  { at, roots, cache }: { at: Date; roots: Roots; cache: VerificationCache },
-): Promise<SgxClaims> {
-  const { anchors } = roots;
-  const options = { collateral, at, anchors, cache, crypto: NODE_CRYPTO };
-  const result = await verifySgxQuote(quote, options);
-  if (!result.ok) throw refusalOf(result.code);
-  if (result.claims.simulated !== (roots.sort === 'simulated')) throw refusalOf('pck.chain');
-  return result.claims;
+/** Verifies with the TCB baseline that the policy names, if it names one. */
+async function verifyFor(
+  { policy }: ActivePolicy,
+  kind: AttestKind,
+  evidence: Bytes,
+  deps: AttestDeps,
+): Promise<VerifiedEvidence> {
+  const configured = policy.version === '1.0' ? undefined : policy.configure([]);
+  if (configured?.ok === false)
+    throw new AzureError('PolicyEvaluationError', configured.message, configured.code);
+  const named = configured?.properties[BASELINE];
+  if (named === undefined || named === OWN_BASELINE) return VERIFIERS[kind](evidence, deps);
+  if (typeof named !== 'string' || !/^[1-9]\d{0,3}$/.test(named))
+    throw new AzureError('PolicyEvaluationError', `${BASELINE}: no baseline`, 'bad_baseline');
+  return VERIFIERS[kind](evidence, deps, Number(named));
 }
 
-function findCollateral(quote: Bytes, store: CollateralStore, at: Date): IntelCollateral {
-  try {
-    const collateral = store.findForQuote(quote, at);
-    if (collateral !== undefined) return collateral;
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-    throw refusalOf('quote.format');
-  }
-  throw new AzureError(
-    'InvalidParameter',
-    'The specified quote was invalid due to an error in the quote collateral: none is known for its platform',
-    'no_collateral',
-  );
-}
-
-function unwrapReport(report: Bytes): Bytes {
-  const view = new DataView(report.buffer, report.byteOffset, report.byteLength);
-  if (
-    report.length < OE_HEADER ||
-    view.getUint32(0, true) !== 1 ||
-    view.getUint32(4, true) !== 2 ||
-    view.getBigUint64(8, true) !== BigInt(report.length - OE_HEADER)
-  )
-    throw refusalOf('report.format');
-  return report.subarray(OE_HEADER);
-}
-
-/** SHA-256 of the data is the first half of REPORTDATA (spec/azure-attestation.md 1.4). */
-async function checkRuntimeData(
-  data: AttestedData | undefined,
-  { reportData }: SgxClaims,
-): Promise<void> {
-  if (data !== undefined && !(await isHashOf(data.bytes, reportData)))
+/** What the evidence vouches for is what the request says (spec/azure-attestation.md 1.4). */
+function checkData(
+  { runtimeData, initTimeData }: AttestRequest,
+  { reportData, initTimeRegister }: VerifiedEvidence,
+): void {
+  if (runtimeData !== undefined && !isHashOf(runtimeData, reportData))
     throw new AzureError(
       'InvalidParameter',
       'The SHA-256 hash of runtimeData does not match the report data of the quote',
       'runtime_data_mismatch',
     );
-}
-
-/** SHA-256 of the data is the first half of CONFIGID, which only enclaves with KSS have. */
-async function checkInitTimeData(data: AttestedData | undefined, claims: SgxClaims): Promise<void> {
-  if (data === undefined) return;
-  if (!hasKss(claims) || !(await isHashOf(data.bytes, claims.configId)))
+  if (
+    initTimeData !== undefined &&
+    (initTimeRegister === undefined || !isHashOf(initTimeData, initTimeRegister))
+  )
     throw new AzureError(
       'InvalidParameter',
-      'The SHA-256 hash of initTimeData does not match the configuration id of the quote',
+      'The SHA-256 hash of initTimeData does not match the configuration register of the quote',
       'init_time_data_mismatch',
     );
 }
 
-async function isHashOf(bytes: Bytes, register: string): Promise<boolean> {
-  return equalBytes(await sha256(bytes), decodeHex(register).subarray(0, 32));
+function isHashOf({ bytes }: AttestedData, register: string): boolean {
+  return createHash('sha256').update(bytes).digest('hex') === register.slice(0, 64);
+}
+
+/** What the service says besides the scalars: objects, and what came with the request. */
+function serviceSays(
+  { runtimeData, initTimeData, nonce }: AttestRequest,
+  { objects, heldDataNames }: VerifiedEvidence,
+): JsonObject {
+  const said: JsonObject = { ...objects };
+  if (runtimeData?.json !== undefined) said['x-ms-runtime'] = runtimeData.json;
+  else if (runtimeData !== undefined) {
+    const held = encodeBase64url(runtimeData.bytes);
+    for (const name of heldDataNames) said[name] = held;
+  }
+  if (initTimeData?.json !== undefined) said['x-ms-inittime'] = initTimeData.json;
+  if (nonce !== undefined) said['nonce'] = nonce;
+  return said;
+}
+
+/**
+ * What the policy sees (spec/azure-attestation.md 4.6): all that the service says, objects as
+ * JSON text that may be looked at and never be issued, and the older names of some.
+ */
+function incomingClaims(
+  { hash }: ActivePolicy,
+  { scalars, aliases }: VerifiedEvidence,
+  said: JsonObject,
+): PolicyClaim[] {
+  const claims = Object.entries(scalars).map(([type, value]) => serviceClaim(type, value));
+  for (const [type, value] of Object.entries(said))
+    claims.push(
+      typeof value === 'string'
+        ? serviceClaim(type, value)
+        : serviceClaim(type, JSON.stringify(value), true),
+    );
+  for (const [type, of] of Object.entries(aliases)) {
+    const claim = claims.find((one) => one.type === of);
+    if (claim !== undefined) claims.push({ ...claim, type });
+  }
+  claims.push(serviceClaim('x-ms-ver', VERSION), serviceClaim('x-ms-policy-hash', hash));
+  return claims;
 }

@@ -7,13 +7,13 @@ import { sha256 } from '@cloister/crypto';
 import { serve, type Serving } from '@cloister/service';
 import { sharedMissing } from '../../../tests/shared.ts';
 import { createApp } from './app.ts';
-import { createCollateralStore } from './collateral/collateral-store.ts';
 import {
   makeDeps,
   makeSimulated,
   recordedCollateral,
   RECORDED,
   sharedBytes,
+  storeOf,
 } from './fixture.test.ts';
 
 /** The client has no hook for another clock: its check of exp and nbf is done here instead. */
@@ -36,7 +36,7 @@ describe('the unmodified @azure/attestation client', { skip: sharedMissing }, ()
     });
     const { deps } = await makeDeps({
       baseUrl: serving.url,
-      collateral: createCollateralStore([recordedCollateral()]),
+      collateral: storeOf(recordedCollateral()),
     });
     app = createApp(deps);
     client = new AttestationClient(serving.url, {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
   createSimulatedPlatform,
+  intelEntry,
   platformCollateral,
   platformRootDigest,
   VerificationCache,
@@ -11,11 +12,17 @@ import { decodeUtf8, encodeBase64url, type Bytes } from '@cloister/bytes';
 import { createLog } from '@cloister/service';
 import { shared } from '../../../tests/shared.ts';
 import { createApp, type AppDeps } from './app.ts';
-import { createCollateralStore } from './collateral/collateral-store.ts';
+import { createCollateralStore, type CollateralStore } from './collateral/collateral-store.ts';
 import type { Events } from './events.ts';
-import { createDefaultPolicy } from './policy/default-policy.ts';
-import { rootsOf } from './roots.ts';
-import { certify, generateSigningKey } from './signing/signing-key.ts';
+import { rootsOf } from './evidence/roots.ts';
+import type { KeyRing } from './keys/key-ring.ts';
+import { certify } from './keys/signing-certificate.ts';
+import { generateSigningKey, importSigningKey } from './keys/signing-key.ts';
+import { anybody } from './management/authorize.ts';
+import { createPolicies } from './policy/policies.ts';
+import { createAttestAnswer } from './routes/attest.ts';
+import { openSqliteStateStore } from './state/sqlite-state-store.ts';
+import type { StateStore } from './state/state-store.ts';
 
 /** When the collateral of `recordedCollateral` is good. */
 export const RECORDED = new Date('2022-05-01T00:00:00Z');
@@ -69,39 +76,62 @@ function collateralOf(
   };
 }
 
-const { key, pkcs8 } = await generateSigningKey();
-export { key, pkcs8 };
+const alg = 'RS256';
+const pkcs8 = await generateSigningKey(alg);
+export const key = await importSigningKey(alg, pkcs8);
+
+/** A ring of the one key, which is dear to make: every test has the same. */
+export async function makeRing(baseUrl: string, at: Date): Promise<KeyRing> {
+  const published = { ...key, certificate: await certify(key, { baseUrl, at }), from: 0 };
+  const only = Promise.resolve(published);
+  return {
+    current: () => published,
+    published: () => [published],
+    rotate: () => only,
+    reload: () => Promise.resolve(),
+  };
+}
 
 /** What the appraisal of the recorded quotes' time would have said: they are old, some debug. */
 const permissive = (): Appraisal => ({ ok: true, checks: [], findings: [] });
 
-/** Dependencies of an app, with what it logs. */
+/** A collateral store with these, as bundles bring them. */
+export const storeOf = (...all: IntelCollateral[]): CollateralStore =>
+  createCollateralStore({ entries: all.map((one) => intelEntry(one)) });
+
+/** Dependencies of an app, with what it logs and the state it keeps. */
 export async function makeDeps(
   changes: Partial<AppDeps> = {},
-): Promise<{ deps: AppDeps; lines: string[] }> {
+): Promise<{ deps: AppDeps; lines: string[]; state: StateStore }> {
   const lines: string[] = [];
   const now = changes.now ?? (() => RECORDED);
   const baseUrl = changes.baseUrl ?? BASE_URL;
-  const deps = {
+  const state = changes.state ?? openSqliteStateStore(undefined);
+  const log = createLog<Events>({
+    service: 'attestation',
+    write: (line) => void lines.push(line),
+    now,
+  });
+  const base = {
     baseUrl,
-    key,
-    certificate: await certify(key, baseUrl, now()),
-    policy: await createDefaultPolicy(),
+    keys: await makeRing(baseUrl, now()),
+    policies: createPolicies(state),
     roots: rootsOf(undefined),
-    collateral: createCollateralStore([]),
+    collateral: storeOf(),
     appraise: permissive,
     cache: new VerificationCache(),
+    verificationTime: now,
     now,
     random,
+    state,
+    authorize: anybody,
     origins: [PORTAL],
-    log: createLog<Events>({
-      service: 'attestation',
-      write: (line) => void lines.push(line),
-      now,
-    }),
+    log,
+    countManaged: () => undefined,
     ...changes,
   };
-  return { deps, lines };
+  const answerAttest = createAttestAnswer(base, { log, count: () => undefined });
+  return { deps: { answerAttest, ...base }, lines, state };
 }
 
 /** A simulated platform, and an app that verifies its quotes. */
@@ -111,7 +141,7 @@ export async function makeSimulated(changes: Partial<AppDeps> = {}) {
   const made = await makeDeps({
     now: () => at,
     roots: rootsOf({ roots: { simulated: [await platformRootDigest(platform)] } }),
-    collateral: createCollateralStore([platformCollateral(platform)]),
+    collateral: storeOf(platformCollateral(platform)),
     ...changes,
   });
   return { platform, at, app: createApp(made.deps), ...made };

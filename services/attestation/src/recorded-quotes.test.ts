@@ -14,7 +14,6 @@ import {
   without,
 } from './answers.test.ts';
 import { createApp } from './app.ts';
-import { createCollateralStore } from './collateral/collateral-store.ts';
 import {
   b64,
   BASE_URL,
@@ -26,14 +25,18 @@ import {
   RECORDED,
   recordedCollateral,
   sharedBytes,
+  storeOf,
 } from './fixture.test.ts';
+
+/** The policy would refuse in other words than the appraisal. */
+const DENY = 'version=1.0;authorizationrules{=>deny();};';
 
 describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, async () => {
   if (sharedMissing !== false) return;
   const { deps, lines } = await makeDeps({
-    collateral: createCollateralStore([newerCollateral(), recordedCollateral()]),
+    collateral: storeOf(newerCollateral(), recordedCollateral()),
   });
-  const newer = createApp({ ...deps, now: () => NEWER });
+  const newer = createApp((await makeDeps({ collateral: deps.collateral, now: () => NEWER })).deps);
   const app = createApp(deps);
   const quote = sharedBytes('maa/sdk/sgx-debug.quote.bin');
   const report = sharedBytes('maa/sdk/oe-debug.report.bin');
@@ -191,10 +194,20 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
       'InvalidParameter',
       /nonce/,
     ],
-    'a draft policy, which needs the policy language': [
-      { quote: b64(quote), draftPolicyForAttestation: 'version= 1.0;' },
-      'InvalidOperation',
-      /draftPolicyForAttestation/,
+    'a draft policy that is no text': [
+      { quote: b64(quote), draftPolicyForAttestation: 1 },
+      'InvalidParameter',
+      /draftPolicyForAttestation: not a string/,
+    ],
+    'a draft policy that cannot be read': [
+      { quote: b64(quote), draftPolicyForAttestation: 'version=1.0\n[' },
+      'PolicyParsingError',
+      /^Policy Parser Exception Thrown: Offending symbol: '\['  Line: '2', Column: '1'/,
+    ],
+    'a draft policy that does not permit': [
+      { quote: b64(quote), draftPolicyForAttestation: 'version=1.0;authorizationrules{};' },
+      'PolicyEvaluationError',
+      /No Permit claim was issued in the authorizationrules section/,
     ],
   };
   for (const [what, [body, code, message]] of Object.entries(refused))
@@ -229,7 +242,7 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
   it('says of collateral out of date that it is', async () => {
     const late = await makeDeps({
       collateral: deps.collateral,
-      now: () => new Date('2026-01-01T00:00:00Z'),
+      verificationTime: () => new Date('2026-01-01T00:00:00Z'),
     });
     const answer = await createApp(late.deps).request(SGX, post({ quote: b64(quote) }));
     const { message } = await errorOf(answer);
@@ -244,9 +257,9 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
       const strict = await makeDeps({
         collateral: deps.collateral,
         appraise: () => ({ ok: false, code, checks: [], findings: [] }),
-        policy: { hash: '', issueClaims: () => assert.fail('the policy was asked') },
       });
-      const answer = await createApp(strict.deps).request(SGX, post({ quote: b64(quote) }));
+      const body = { quote: b64(quote), draftPolicyForAttestation: DENY };
+      const answer = await createApp(strict.deps).request(SGX, post(body));
       const error = await errorOf(answer);
       assert.equal(error.code, azure);
       assert.ok(error.message.includes(code));
@@ -254,12 +267,11 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
   });
 
   it('lets a claim of its own win over one that a policy issues under the same name', async () => {
-    const policy = {
-      hash: 'h',
-      issueClaims: () => ({ 'x-ms-sgx-mrsigner': 'forged', iss: 'forged', mine: 1 }),
-    };
-    const other = await makeDeps({ collateral: deps.collateral, policy });
-    const answer = await createApp(other.deps).request(SGX, post({ quote: b64(quote) }));
+    const draftPolicyForAttestation = `version=1.0;authorizationrules{=>permit();};issuancerules{
+      =>issue(type="x-ms-sgx-mrsigner",value="forged");=>issue(type="iss",value="forged");
+      =>issue(type="mine",value=1);};`;
+    const body = { quote: b64(quote), draftPolicyForAttestation };
+    const answer = await app.request(SGX, post(body));
     const payload = payloadOf(await tokenOf(answer));
     assert.equal(payload['iss'], BASE_URL);
     assert.notEqual(payload['x-ms-sgx-mrsigner'], 'forged');

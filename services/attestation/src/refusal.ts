@@ -1,3 +1,4 @@
+import type { Check } from '@cloister/attestation';
 import { AzureError } from './azure-error.ts';
 
 const INVALID = 'The specified quote was invalid';
@@ -26,14 +27,15 @@ const PLATFORM: readonly string[] = [
 ];
 
 /** What a refused verification or appraisal looks like to a caller; it names our code too. */
-export function refusalOf(code: string): AzureError {
+export function refusalOf(code: string, checks: readonly Check[] = []): AzureError {
   if (code.startsWith('policy.') && !PLATFORM.includes(code))
     return new AzureError(
       'PolicyEvaluationError',
       `The appraisal that precedes the policy refused the evidence (${code})`,
       code,
+      checks,
     );
   const [area = ''] = code.split('.');
   const sentence = PLATFORM.includes(code) ? BASELINE : (SENTENCES[area] ?? INVALID);
-  return new AzureError('InvalidParameter', `${sentence} (${code})`, code);
+  return new AzureError('InvalidParameter', `${sentence} (${code})`, code, checks);
 }

@@ -1,5 +1,6 @@
 import { DER, DerReader, encodeHex, MalformedError } from '@cloister/bytes';
 import { parseCertificateChain, type Certificate } from '@cloister/crypto';
+import type { PckCa } from '@cloister/attestation';
 
 /** Which collateral a quote needs: by model of processor, and by the CA of its PCK. */
 export interface QuotePlatform {
@@ -8,9 +9,6 @@ export interface QuotePlatform {
   readonly ca: PckCa;
 }
 
-/** Intel's two CAs that issue PCK certificates. */
-export type PckCa = 'processor' | 'platform';
-
 const SGX_EXTENSION = '1.2.840.113741.1.13.1';
 const FMSPC = `${SGX_EXTENSION}.4`;
 const BEGIN = '-----BEGIN CERTIFICATE-----';
@@ -18,14 +16,10 @@ const END = '-----END CERTIFICATE-----';
 const REMEMBERED = 256;
 
 /**
- * Finds which collateral a quote needs, from the PCK certificate it carries. Nothing is verified
- * here: a wrong answer only leads to collateral by which the quote then fails.
+ * Finds which collateral a quote needs, from the PCK certificate it carries; reads the certificates
+ * of a platform that comes again only once. Nothing is verified here: a wrong answer only leads to
+ * collateral by which the quote then fails.
  */
-export function platformOfQuote(quote: Uint8Array): QuotePlatform {
-  return platformOfChain(chainOf(quote));
-}
-
-/** As `platformOfQuote`, but reads the certificates of a platform that comes again only once. */
 export function createPlatformReader(): (quote: Uint8Array) => QuotePlatform {
   const known = new Map<string, QuotePlatform>();
   return (quote) => {

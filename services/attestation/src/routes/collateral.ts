@@ -3,19 +3,31 @@ import { encodeIntelEndorsements } from '@cloister/attestation';
 import { problem } from '@cloister/service';
 import type { CollateralStore } from '../collateral/collateral-store.ts';
 
-/** `GET /collateral/{sgx|tdx}?fmspc=&ca=`: the endorsements object of design 3.7. */
+const CACHE = { 'cache-control': 'public, max-age=600' };
+
+/**
+ * `GET /collateral/{sgx|tdx}?fmspc=&ca=` and `/collateral/snp?product=&chip=&tcb=`: the endorsements
+ * object of design 3.7. `tcb` has the SVNs of REPORTED_TCB with dots between them.
+ */
 export function collateralRoutes(app: Hono, store: CollateralStore, now: () => Date): void {
   for (const tee of ['sgx', 'tdx'] as const)
-    app.get(`/collateral/${tee}`, (c) => {
+    app.get(`/collateral/${tee}`, async (c) => {
       const fmspc = c.req.query('fmspc')?.toLowerCase() ?? '';
       const ca = c.req.query('ca')?.toLowerCase();
       if (!/^[0-9a-f]{12}$/.test(fmspc)) return problem(400, 'bad_fmspc', 'fmspc: 12 hex digits');
       if (ca !== 'processor' && ca !== 'platform')
         return problem(400, 'bad_ca', 'ca: processor or platform');
-      const collateral = store.find({ tee, fmspc, ca }, now());
+      const collateral = await store.find({ tee, fmspc, ca }, now());
       if (collateral === undefined) return problem(404, 'no_collateral');
-      return c.json(encodeIntelEndorsements(collateral), 200, {
-        'cache-control': 'public, max-age=600',
-      });
+      return c.json(encodeIntelEndorsements(collateral), 200, CACHE);
     });
+  app.get('/collateral/snp', (c) => {
+    const { product = '', chip = '', tcb = '' } = c.req.query();
+    if (!/^(?:milan|genoa|turin)$/i.test(product))
+      return problem(400, 'bad_product', 'product: Milan, Genoa or Turin');
+    if (!/^[0-9a-f]{16,128}$/i.test(chip)) return problem(400, 'bad_chip', 'chip: hex digits');
+    if (!/^\d{1,3}(?:\.\d{1,3}){3,4}$/.test(tcb)) return problem(400, 'bad_tcb', 'tcb: SVNs');
+    const found = store.findSnp({ product, chip: chip.toLowerCase(), tcb });
+    return found === undefined ? problem(404, 'no_collateral') : c.json(found, 200, CACHE);
+  });
 }
