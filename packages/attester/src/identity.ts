@@ -21,6 +21,8 @@ export interface IdentityOptions {
   /** The channel's key configurations (`application/ohttp-keys`). */
   readonly ohttp?: Bytes | undefined;
   readonly models?: readonly ModelIdentity[] | undefined;
+  /** SHA-256 of the SPKI of the service's TLS key, lower hex; see `createTlsKey`. */
+  readonly tls?: string | undefined;
   /** Asks the attestation service for tokens over this evidence. */
   readonly tokens?:
     | ((evidence: {
@@ -132,7 +134,7 @@ async function makeEncKey(): Promise<CryptoKeyPair> {
 }
 
 async function runtimeDataOf(
-  { service, manifests, ohttp, models }: IdentityOptions,
+  { service, manifests, ohttp, models, tls }: IdentityOptions,
   sig: CryptoKey,
   enc: CryptoKey,
 ): Promise<RuntimeData> {
@@ -142,6 +144,7 @@ async function runtimeDataOf(
     manifests: manifests.toSorted(),
     keys: [await publicKey('sig', sig), await publicKey('enc', enc)],
     ...(ohttp === undefined ? {} : { ohttp: encodeBase64url(ohttp) }),
+    ...(tls === undefined ? {} : { tls }),
     ...(models === undefined ? {} : { models }),
   };
 }

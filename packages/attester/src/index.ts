@@ -9,3 +9,4 @@ export {
   type SimulatedIdentity,
 } from './simulated-attester.ts';
 export { openSimulatedPlatform, type SimulatedMachine } from './simulated-machine.ts';
+export { createTlsKey, tlsName, type TlsKey, type TlsKeyOptions } from './tls-key.ts';

@@ -1,3 +1,11 @@
+export type { Cache, SetOptions, Unsubscribe } from './cache/cache.ts';
+export { createMemoryCache, type MemoryCacheOptions } from './cache/memory-cache.ts';
+export {
+  openRespConnection,
+  type RespConnection,
+  type RespConnectionOptions,
+} from './cache/resp-connection.ts';
+export { RespError, RespReader, type RespFrame, type RespReply } from './cache/resp-reply.ts';
 export {
   loadConfig,
   type ConfigSources,
