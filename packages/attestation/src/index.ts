@@ -234,7 +234,7 @@ export {
 export {
   signWitnessStatement,
   verifyWitnessStatement,
-  type SeenHead,
+  type VerifiedWitnessStatement,
   type WitnessStatement,
 } from './head/witness-statement.ts';
 export {

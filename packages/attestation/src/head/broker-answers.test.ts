@@ -7,6 +7,7 @@ import {
   verifyCounterReceipt,
   type CounterReceipt,
 } from './counter-receipt.ts';
+import { signHead } from './head.ts';
 import { createHeadScene, type HeadScene } from './head-scene.test.ts';
 import {
   signWitnessStatement,
@@ -83,30 +84,22 @@ describe('verifyCounterReceipt', () => {
 });
 
 describe('verifyWitnessStatement', () => {
-  const seen = { logSize: 4, logRoot: 'ab'.repeat(32), serial: 1, time: NOW - 5 };
-  const statementOf = (changes: Partial<WitnessStatement> = {}): WitnessStatement => ({
-    deployment: 'lamna',
-    party: 'diagnostics',
-    of: 'hospital',
-    nonce: NONCE,
-    time: NOW,
-    seen,
-    ...changes,
+  let seen: string;
+  before(async () => {
+    seen = await headBy(s.hospital);
   });
   const judge = async (changes: Partial<WitnessStatement> = {}, key = s.diagnostics) =>
-    verifyWitnessStatement(await signWitnessStatement(statementOf(changes), key.privateKey), {
-      manifest: s.manifest,
-      witness: 'diagnostics',
-      of: 'hospital',
-      nonce: NONCE,
-    });
+    verifyWitnessStatement(
+      await signWitnessStatement({ ...statement(), seen, ...changes }, key.privateKey),
+      { manifest: s.manifest, witness: 'diagnostics', of: 'hospital', nonce: NONCE },
+    );
 
-  it('gives what the witness has seen, or that it has seen nothing', async () => {
+  it('gives the head that the witness has seen, or that it has seen none', async () => {
     const result = await judge();
     assert.ok(result.ok, JSON.stringify(result.checks));
-    assert.deepEqual(result.claims, statementOf());
-    const { seen: _none, ...never } = statementOf();
-    const jws = await signWitnessStatement(never, s.diagnostics.privateKey);
+    assert.equal(result.claims.seen?.jws, seen);
+    assert.equal(result.claims.seen.logSize, 4);
+    const jws = await signWitnessStatement(statement(), s.diagnostics.privateKey);
     const options = { manifest: s.manifest, witness: 'diagnostics', of: 'hospital', nonce: NONCE };
     const empty = await verifyWitnessStatement(jws, options);
     assert.ok(empty.ok);
@@ -130,4 +123,29 @@ describe('verifyWitnessStatement', () => {
   it('refuses an old statement', async () => {
     assertOnlyFailed(await judge({ nonce: OTHER }), 'answer to our nonce', 'nonce_mismatch');
   });
+
+  it('refuses a head that the witness made up, or another broker signed', async () => {
+    for (const key of [s.diagnostics, await makeP256()]) {
+      const forged = await headBy(key);
+      assertOnlyFailed(await judge({ seen: forged }), 'head by the broker itself', 'head_forged');
+    }
+  });
 });
+
+function statement(): WitnessStatement {
+  const names = { deployment: 'lamna', party: 'diagnostics', of: 'hospital' };
+  return { ...names, nonce: NONCE, time: NOW };
+}
+
+function headBy(key: CryptoKeyPair): Promise<string> {
+  const head = {
+    deployment: 'lamna',
+    party: 'hospital',
+    manifest: s.manifest.id,
+    serial: 1,
+    time: NOW - 5,
+    logSize: 4,
+    logRoot: 'ab'.repeat(32),
+  };
+  return signHead(head, key.privateKey);
+}

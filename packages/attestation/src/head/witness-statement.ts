@@ -5,6 +5,7 @@ import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Shape } from '../shape.ts';
 import type { Verification } from '../verification.ts';
 import { checkStatement, signStatement } from './broker-statement.ts';
+import { verifyHead, type VerifiedHead } from './head.ts';
 
 /** What one broker says of the newest head that it has seen of another one (design 3.2). */
 export interface WitnessStatement {
@@ -17,16 +18,16 @@ export interface WitnessStatement {
   readonly nonce: Bytes;
   /** Seconds since 1970. */
   readonly time: number;
-  /** Absent where the witness has never seen a head of that broker. */
-  readonly seen?: SeenHead;
+  /**
+   * The head itself, as the broker signed it: so that a witness can hide what it saw, and cannot
+   * make up what it did not. Absent where it has never seen one.
+   */
+  readonly seen?: string;
 }
 
-/** The newest head that a witness has seen. */
-export interface SeenHead {
-  readonly logSize: number;
-  readonly logRoot: string;
-  readonly serial: number;
-  readonly time: number;
+/** A statement whose signature, and that of the head in it, were verified. */
+export interface VerifiedWitnessStatement extends Omit<WitnessStatement, 'seen'> {
+  readonly seen?: VerifiedHead;
 }
 
 const TYP = 'cloister-witness+jws';
@@ -40,7 +41,7 @@ export function signWitnessStatement(statement: WitnessStatement, key: CryptoKey
     of,
     nonce: encodeBase64url(nonce),
     time,
-    ...(seen === undefined ? {} : { seen: { ...seen } }),
+    ...(seen === undefined ? {} : { seen }),
   };
   return signStatement(TYP, payload, key);
 }
@@ -54,7 +55,7 @@ export async function verifyWitnessStatement(
     readonly of: string;
     readonly nonce: Bytes;
   },
-): Promise<Verification<WitnessStatement>> {
+): Promise<Verification<VerifiedWitnessStatement>> {
   const { manifest, witness, of, nonce } = options;
   const list = new CheckList();
   const statement = await checkStatement(list, jws, { manifest, party: witness, typ: TYP, read });
@@ -65,28 +66,22 @@ export async function verifyWitnessStatement(
     statement.of === of;
   list.expect('statement about this broker', about, 'witness_mismatch');
   list.expect('answer to our nonce', equalBytes(statement.nonce, nonce), 'nonce_mismatch');
-  return list.result(statement);
+  const { seen, ...rest } = statement;
+  if (seen === undefined) return list.result(rest);
+  const head = await verifyHead(seen, { manifest, party: of });
+  list.expect('head by the broker itself', head.ok, 'head_forged');
+  return head.ok ? list.result({ ...rest, seen: head.claims }) : list.refusal();
 }
 
 function read(payload: Shape): WitnessStatement {
   const members = payload.members(['deployment', 'party', 'of', 'nonce', 'time'], ['seen']);
-  const seen = members.maybe('seen');
+  const seen = members.maybe('seen')?.string(/^[\w.-]{1,4096}$/u);
   return {
     deployment: members.get('deployment').string(),
     party: members.get('party').string(),
     of: members.get('of').string(),
     nonce: decodeBase64url(members.get('nonce').string(/^[\w-]{22,86}$/u)),
     time: members.get('time').integer(),
-    ...(seen === undefined ? {} : { seen: readSeen(seen) }),
-  };
-}
-
-function readSeen(shape: Shape): SeenHead {
-  const members = shape.members(['logSize', 'logRoot', 'serial', 'time']);
-  return {
-    logSize: members.get('logSize').integer(),
-    logRoot: members.get('logRoot').hex(32),
-    serial: members.get('serial').integer(1),
-    time: members.get('time').integer(),
+    ...(seen === undefined ? {} : { seen }),
   };
 }
