@@ -26,7 +26,7 @@ for (const spec of COMMANDS.values()) {
 for (const session of ['auth', 'hello', 'client', 'info', 'select', 'quit'] as const)
   known.set(session, { session });
 // Clients write one case or the other: both are found without making a new string.
-for (const [name, one] of [...known]) known.set(name.toUpperCase(), one);
+for (const [name, one] of new Map(known)) known.set(name.toUpperCase(), one);
 
 /** The command of the present request: of the table, of the session, or unknown to the gate. */
 export function lookUp(request: RequestParser): CommandSpec | SessionCommand | undefined {

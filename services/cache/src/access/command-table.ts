@@ -223,6 +223,8 @@ zunion*|#1|read sortedset
 zunionstore*|#2+1|write sortedset
 `;
 
+const NOWHERE: Operands = { at: 'nowhere' };
+
 /** All commands that a role can be given, by name. */
 export const COMMANDS: ReadonlyMap<string, CommandSpec> = readTable(TABLE);
 
@@ -264,11 +266,9 @@ function readTable(text: string): Map<string, CommandSpec> {
   return new Map(commands.map((spec) => [spec.name, spec]));
 }
 
-const NOWHERE: Operands = { at: 'nowhere' };
-
 function readOperands(text: string): Operands {
   if (text === 'streams' || text === 'match') return { at: text };
-  if (text === '-') return { at: 'nowhere' };
+  if (text === '-') return NOWHERE;
   const counted = /^#(\d)(?:\+(\d))?$/.exec(text);
   if (counted !== null) {
     const [, count, also] = counted;

@@ -1,18 +1,17 @@
 import type { Duplex } from 'node:stream';
 import { MalformedError } from '@cloister/bytes';
-import { argumentLimit, checkRequest, lookUp } from '../access/check-request.ts';
+import { argumentLimit, checkRequest, lookUp, type Denial } from '../access/check-request.ts';
 import type { CommandSpec } from '../access/command-table.ts';
 import { encodeError, encodeRequest } from '../resp/encode.ts';
-import { REPLY, ReplyScanner } from '../resp/reply-scanner.ts';
 import { RequestParser } from '../resp/request-parser.ts';
 import type { Admission, CutReason, GateDeps } from './gate-deps.ts';
-import { ReplyQueue } from './reply-queue.ts';
+import { Outlet } from './outlet.ts';
+import { ReplyRelay } from './reply-relay.ts';
 import {
   ANSWERS,
-  answerClient,
+  answerSession,
   encodeDenied,
   encodeHello,
-  encodeInfo,
   readAuth,
   readHello,
   type Hello,
@@ -20,6 +19,7 @@ import {
   type SessionFacts,
 } from './session.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { Transaction } from './transaction.ts';
 
 /** `fresh` until the login; `busy` while a token is verified; `closing` until replies are out. */
 type State = 'fresh' | 'busy' | 'open' | 'closing' | 'closed';
@@ -33,8 +33,10 @@ export class Connection {
   readonly #id: number;
   readonly #born: number;
   readonly #parser: RequestParser;
-  readonly #queue = new ReplyQueue();
-  readonly #scanner = new ReplyScanner();
+  readonly #relay = new ReplyRelay({
+    write: (bytes, from, to) => this.#write(bytes, from, to),
+    confused: () => this.#cut('upstream_confused'),
+  });
   readonly #subscriptions = new Subscriptions();
   readonly #ended: (connection: Connection) => void;
   #state: State = 'fresh';
@@ -43,16 +45,12 @@ export class Connection {
   #protocol: 2 | 3 = 2;
   #name = '';
   #strikes = 0;
-  /** In a transaction: whether it can still be executed. */
-  #transaction: 'none' | 'clean' | 'broken' = 'none';
-  /** Whether a client of RESP2 now gets messages among its replies. */
-  #subscribed = false;
+  readonly #transaction = new Transaction();
   /** Bytes of requests that are not whole, as counted for the whole gate. */
   #counted = 0;
   #active: number;
-  /** Since when one side does not read; 0: it does. */
-  #clientFull = 0;
-  #upstreamFull = 0;
+  readonly #toClient: Outlet;
+  #toUpstream: Outlet | undefined;
   #closingSince = 0;
 
   constructor(
@@ -74,11 +72,7 @@ export class Connection {
     this.#active = this.#born;
     this.#parser = new RequestParser(deps.limits.before, argumentLimit);
     client.on('data', (chunk: Buffer) => this.#receive(chunk));
-    client.on('drain', () => {
-      this.#clientFull = 0;
-      this.#upstream?.resume();
-      this.#settle();
-    });
+    this.#toClient = new Outlet(client, deps.now, () => this.#settle());
     client.on('end', () => this.#cut('ended'));
     client.on('error', () => this.#cut('ended'));
     client.on('close', () => this.#cut('ended'));
@@ -99,6 +93,13 @@ export class Connection {
     this.#cut(reason);
   }
 
+  /** Lets its admission end sooner. */
+  shorten(expires: number): void {
+    const admission = this.#admission;
+    if (admission !== undefined && expires < admission.expires)
+      this.#admission = { ...admission, expires };
+  }
+
   /** Looks at what time has brought: an expired token, a login that did not come, a stall. */
   sweep(now: number): void {
     const { limits } = this.#deps;
@@ -108,13 +109,12 @@ export class Connection {
     } else if (this.#admission === undefined) {
       if (now - this.#born > limits.loginMs) this.#cut('login_timeout');
     } else if (now >= this.#admission.expires) this.#expire();
-    else if (this.#clientFull > 0 && now - this.#clientFull > limits.stallMs)
-      this.#cut('slow_reader');
-    else if (this.#upstreamFull > 0 && now - this.#upstreamFull > limits.stallMs)
+    else if (this.#toClient.isStalled(now, limits.stallMs)) this.#cut('slow_reader');
+    else if (this.#toUpstream?.isStalled(now, limits.stallMs) === true)
       this.#cut('upstream_stalled');
     else if (
       now - this.#active > limits.idleMs &&
-      this.#queue.size === 0 &&
+      this.#relay.due === 0 &&
       this.#subscriptions.size === 0
     )
       this.#cut('idle');
@@ -170,7 +170,7 @@ export class Connection {
     if (checkRequest(admission.role, spec, this.#parser) !== undefined) return false;
     if (spec.categories.has('pubsub') || spec.categories.has('transaction')) return false;
     if (this.#subscriptions.size > 0 && this.#protocol === 2 && spec.name !== 'ping') return false;
-    this.#queue.addReply();
+    this.#relay.expectReply();
     return true;
   }
 
@@ -193,12 +193,10 @@ export class Connection {
       this.#deny(ANSWERS.subscribed, 'arguments');
     else if (command === undefined) this.#deny(encodeDenied('command', this.#parser), 'command');
     else if (typeof command === 'string') {
-      if (this.#transaction !== 'none') this.#deny(ANSWERS.notInTransaction, 'arguments');
+      if (this.#transaction.isOpen) this.#deny(ANSWERS.notInTransaction, 'arguments');
       else if (command === 'auth') this.#auth();
       else if (command === 'hello') this.#hello();
-      else if (command === 'info') this.#answer(encodeInfo(this.#facts()));
-      else if (command === 'select') this.#select();
-      else this.#clientCommand();
+      else this.#session(command);
     } else {
       const denial = checkRequest(admission.role, command, this.#parser);
       if (denial !== undefined) this.#deny(encodeDenied(denial, this.#parser), denial);
@@ -231,20 +229,11 @@ export class Connection {
     this.#close('ended');
   }
 
-  #select(): void {
-    const isZero = this.#parser.argc === 2 && this.#parser.text(1) === '0';
-    if (isZero) this.#answer(ANSWERS.ok);
-    else this.#deny(ANSWERS.otherDatabase, 'arguments');
-  }
-
-  #clientCommand(): void {
-    const done = answerClient(this.#parser, this.#facts());
-    if (done === undefined) {
-      this.#deny(encodeDenied('command', this.#parser), 'command');
-      return;
-    }
-    this.#name = done.name ?? this.#name;
-    this.#answer(done.answer);
+  #session(command: 'client' | 'info' | 'select'): void {
+    const { answer, name, denial } = answerSession(command, this.#parser, this.#facts());
+    this.#name = name ?? this.#name;
+    if (denial === undefined) this.#answer(answer);
+    else this.#deny(answer, denial);
   }
 
   /** Requests wait until the token was judged: what is behind a login is done as whom it made. */
@@ -291,14 +280,14 @@ export class Connection {
     this.#protocol = protocol;
     this.#parser.limits = this.#deps.limits.after;
     this.#state = 'open';
-    upstream.on('data', (chunk: Buffer) => this.#relay(chunk));
-    upstream.on('drain', () => {
-      this.#upstreamFull = 0;
-      this.#settle();
+    upstream.on('data', (chunk: Buffer) => {
+      this.#relay.take(chunk);
+      if (this.#is('closing')) this.#finish();
+      else this.#settle();
     });
+    this.#toUpstream = new Outlet(upstream, this.#deps.now, () => this.#settle());
     upstream.on('error', () => this.#lose());
     upstream.on('close', () => this.#lose());
-    upstream.resume();
   }
 
   /** Redis is told of the protocol; its own answer, with its own facts, is not shown. */
@@ -306,23 +295,17 @@ export class Connection {
     if (protocol === this.#protocol) return;
     this.#protocol = protocol;
     this.#send(encodeRequest(['HELLO', String(protocol)]));
-    this.#queue.addSwallowed(() => this.#cut('upstream_confused'));
+    this.#relay.expectUnseen();
   }
 
   #transact(command: CommandSpec): void {
-    if (command.name === 'multi' && this.#transaction === 'none') this.#transaction = 'clean';
-    else if (command.name === 'exec' || command.name === 'discard') {
-      const broken = this.#transaction === 'broken';
-      this.#transaction = 'none';
-      if (broken && command.name === 'exec') {
-        // Redis did not see what was refused, and would execute the rest.
-        this.#send(encodeRequest(['DISCARD']));
-        this.#queue.addSwallowed(() => this.#cut('upstream_confused'));
-        this.#answer(ANSWERS.aborted);
-        return;
-      }
+    if (!this.#transaction.follow(command.name)) {
+      this.#forward();
+      return;
     }
-    this.#forward();
+    this.#send(encodeRequest(['DISCARD']));
+    this.#relay.expectUnseen();
+    this.#answer(ANSWERS.aborted);
   }
 
   #subscribe(command: CommandSpec): void {
@@ -330,7 +313,7 @@ export class Connection {
       this.#forward();
       return;
     }
-    if (this.#transaction !== 'none') {
+    if (this.#transaction.isOpen) {
       this.#deny(ANSWERS.notInTransaction, 'arguments');
       return;
     }
@@ -341,12 +324,12 @@ export class Connection {
       return;
     }
     this.#send(this.#present());
-    this.#queue.addConfirmations(count, this.#subscriptions.size > 0);
+    this.#relay.expectConfirmations(count, this.#subscriptions.size > 0);
   }
 
   #forward(): void {
     this.#send(this.#present());
-    this.#queue.addReply();
+    this.#relay.expectReply();
   }
 
   #present(): Buffer {
@@ -354,79 +337,22 @@ export class Connection {
   }
 
   #send(bytes: Buffer): void {
-    if (this.#upstream?.write(bytes) === false && this.#upstreamFull === 0)
-      this.#upstreamFull = this.#deps.now();
-  }
-
-  /** Passes on what Redis says; the gate's own answers go where their requests were. */
-  #relay(chunk: Buffer): void {
-    const queue = this.#queue;
-    const scanner = this.#scanner;
-    // What is to be passed on starts here; -1 within a reply that nobody is to see.
-    const isHidden = !scanner.isBetween && scanner.type !== REPLY.PUSH;
-    let from = isHidden && queue.first?.kind === 'swallowed' ? -1 : 0;
-    let at = 0;
-    try {
-      while (at < chunk.length && !this.#is('closed')) {
-        if (scanner.isBetween && queue.first?.kind === 'swallowed' && chunk[at] !== REPLY.PUSH) {
-          this.#write(chunk, from, at);
-          from = -1;
-        }
-        const end = scanner.next(chunk, at);
-        if (end < 0) break;
-        this.#account();
-        if (from < 0) from = end;
-        if (queue.first?.kind === 'own') {
-          this.#write(chunk, from, end);
-          from = end;
-          for (const own of queue.takeOwn()) this.#write(own, 0, own.length);
-        }
-        at = end;
-      }
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      this.#cut('upstream_confused');
-    }
-    this.#write(chunk, from, chunk.length);
-    if (this.#state === 'closing') this.#finish();
-    else this.#settle();
-  }
-
-  /** One reply of Redis is whole: whose it is. */
-  #account(): void {
-    const { type, kind } = this.#scanner;
-    const pushed = type === REPLY.PUSH || (type === REPLY.ARRAY && this.#subscribed);
-    if (pushed && (kind === 'message' || kind === 'pmessage')) return;
-    const first = this.#queue.first;
-    if (first?.kind === 'confirmations') {
-      if (type === REPLY.ERROR) this.#cut('upstream_confused');
-      else if (pushed || this.#protocol === 2)
-        this.#subscribed = this.#queue.take() ? first.subscribed : true;
-      else this.#cut('upstream_confused');
-    } else if (type === REPLY.PUSH) return;
-    else if (first === undefined || first.kind === 'own') this.#cut('upstream_confused');
-    else if (first.kind === 'swallowed' && type === REPLY.ERROR) first.onError();
-    else this.#queue.take();
+    this.#toUpstream?.write(bytes);
   }
 
   #write(bytes: Buffer, from: number, to: number): void {
-    if (from < 0 || from >= to || this.#state === 'closed') return;
+    if (this.#state === 'closed') return;
     this.#deps.stats.bytesOut += to - from;
-    const part = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
-    if (this.#client.write(part) || this.#clientFull > 0) return;
-    this.#clientFull = this.#deps.now();
-    this.#upstream?.pause();
+    this.#toClient.write(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
   }
 
-  /** The gate's own answer, in its turn. */
   #answer(bytes: Buffer): void {
-    if (this.#queue.size > 0 || !this.#scanner.isBetween) this.#queue.addOwn(bytes);
-    else this.#write(bytes, 0, bytes.length);
+    this.#relay.answer(bytes);
   }
 
-  #deny(answer: Buffer, code: 'command' | 'key' | 'channel' | 'arguments'): void {
+  #deny(answer: Buffer, code: Denial): void {
     this.#deps.stats.denied(code);
-    if (this.#transaction !== 'none') this.#transaction = 'broken';
+    this.#transaction.break();
     this.#answer(answer);
   }
 
@@ -454,18 +380,16 @@ export class Connection {
     }
     const wait =
       (this.#state !== 'fresh' && this.#state !== 'open') ||
-      this.#clientFull > 0 ||
-      this.#upstreamFull > 0 ||
-      this.#queue.size >= this.#deps.limits.pending;
-    if (wait !== this.#client.isPaused()) {
-      if (wait) this.#client.pause();
-      else this.#client.resume();
-    }
+      this.#toClient.isFull ||
+      this.#toUpstream?.isFull === true ||
+      this.#relay.due >= this.#deps.limits.pending;
+    letRead(this.#client, !wait);
+    if (this.#upstream !== undefined) letRead(this.#upstream, !this.#toClient.isFull);
   }
 
   /** Who waits for nothing is told; replies that are due now are not given any more. */
   #expire(): void {
-    if (this.#queue.size > 0 || !this.#scanner.isBetween) {
+    if (!this.#relay.isQuiet) {
       this.#cut('expired');
       return;
     }
@@ -484,7 +408,7 @@ export class Connection {
   }
 
   #finish(): void {
-    if (this.#queue.size > 0) return;
+    if (this.#relay.due > 0) return;
     this.#client.end();
     this.#client.resume();
     this.#upstream?.destroy();
@@ -512,8 +436,14 @@ export class Connection {
   }
 }
 
+function letRead(stream: Duplex, reads: boolean): void {
+  if (reads !== stream.isPaused()) return;
+  if (reads) stream.resume();
+  else stream.pause();
+}
+
 function isForSubscribers(command: ReturnType<typeof lookUp>): boolean {
   return (
-    typeof command === 'object' && (command.name === 'ping' || /subscribe$/.test(command.name))
+    typeof command === 'object' && (command.name === 'ping' || command.name.endsWith('subscribe'))
   );
 }

@@ -10,8 +10,11 @@ const SWEEP_MS = 250;
 export interface Gate {
   /** Takes a client; `tls` is the SHA-256 of the SPKI of the certificate whose key it has shown. */
   accept(socket: Duplex, tls: string | undefined): void;
-  /** Judges all that are logged in once more: those of whom `stays` says no are cut. */
-  recheck(stays: (admission: Admission) => boolean): void;
+  /**
+   * Judges all that are logged in once more: `judge` gives the new end of an admission, in
+   * milliseconds since 1970; those for whom there is none are cut.
+   */
+  recheck(judge: (admission: Admission) => number | undefined): void;
   /** Looks at what time has brought; the gate does so by itself four times a second. */
   sweep(): void;
   readonly connections: () => { readonly fresh: number; readonly open: number };
@@ -52,10 +55,13 @@ export function createGate(deps: GateDeps): Gate {
         }),
       );
     },
-    recheck(stays) {
+    recheck(judge) {
       for (const connection of connections) {
         const { admission } = connection;
-        if (admission !== undefined && !stays(admission)) connection.cut('manifest');
+        if (admission === undefined) continue;
+        const expires = judge(admission);
+        if (expires === undefined) connection.cut('manifest');
+        else connection.shorten(expires);
       }
     },
     sweep,

@@ -5,7 +5,7 @@ type Owed =
   /** The confirmations of one subscription request; what mode the client is in after them. */
   | { readonly kind: 'confirmations'; count: number; readonly subscribed: boolean }
   /** A reply to what the gate asked itself: nobody sees it. */
-  | { readonly kind: 'swallowed'; readonly onError: () => void }
+  | { readonly kind: 'unseen' }
   /** An answer of the gate's own. */
   | { readonly kind: 'own'; readonly bytes: Buffer };
 
@@ -19,11 +19,6 @@ export class ReplyQueue {
   /** Replies of Redis that are still to come. */
   #open = 0;
   #own = 0;
-
-  /** How many replies of Redis are still to come. */
-  get open(): number {
-    return this.#open;
-  }
 
   /** All that is still to come, the gate's own answers among it. */
   get size(): number {
@@ -49,10 +44,10 @@ export class ReplyQueue {
     this.#entries.push({ kind: 'confirmations', count, subscribed });
   }
 
-  /** The gate asked Redis something of its own; an error would mean that both no longer agree. */
-  addSwallowed(onError: () => void): void {
+  /** The gate asked Redis something of its own. */
+  addUnseen(): void {
     this.#open += 1;
-    this.#entries.push({ kind: 'swallowed', onError });
+    this.#entries.push({ kind: 'unseen' });
   }
 
   /** The gate answers itself, when all before has been answered. */
@@ -66,7 +61,7 @@ export class ReplyQueue {
     const first = this.first;
     if (first === undefined || first.kind === 'own') return false;
     this.#open -= 1;
-    if (first.kind !== 'swallowed' && --first.count > 0) return false;
+    if (first.kind !== 'unseen' && --first.count > 0) return false;
     this.#shift();
     return true;
   }

@@ -1,3 +1,4 @@
+import type { Denial } from '../access/check-request.ts';
 import { encodeBulk, encodeError, encodeInteger, encodeMap, encodeSimple } from '../resp/encode.ts';
 import type { RequestParser } from '../resp/request-parser.ts';
 
@@ -91,14 +92,34 @@ export function encodeHello({ id, protocol, version }: SessionFacts): Buffer {
   );
 }
 
+/** An answer of the gate; `denial` where it refuses, `name` where the client gave itself one. */
+export interface SessionAnswer {
+  readonly answer: Buffer;
+  readonly name?: string;
+  readonly denial?: Denial;
+}
+
+/** Answers what every client may ask, whatever its role. */
+export function answerSession(
+  command: 'client' | 'info' | 'select',
+  request: RequestParser,
+  facts: SessionFacts,
+): SessionAnswer {
+  if (command === 'info') return { answer: encodeInfo(facts) };
+  if (command === 'select')
+    return request.argc === 2 && request.text(1) === '0'
+      ? { answer: ANSWERS.ok }
+      : { answer: ANSWERS.otherDatabase, denial: 'arguments' };
+  return (
+    answerClient(request, facts) ?? { answer: encodeDenied('command', request), denial: 'command' }
+  );
+}
+
 /**
  * CLIENT SETINFO, SETNAME, GETNAME and ID, which libraries send by themselves: answered here, for
  * Redis need not know its clients (and 7.0 lacks SETINFO). All else of CLIENT is refused.
  */
-export function answerClient(
-  request: RequestParser,
-  facts: SessionFacts,
-): { readonly answer: Buffer; readonly name?: string } | undefined {
+function answerClient(request: RequestParser, facts: SessionFacts): SessionAnswer | undefined {
   const sub = request.argc > 1 ? request.text(1).toUpperCase() : '';
   if (sub === 'SETINFO' && request.argc === 4) return { answer: ANSWERS.ok };
   if (sub === 'ID' && request.argc === 2) return { answer: encodeInteger(facts.id) };
@@ -112,7 +133,7 @@ export function answerClient(
 }
 
 /** What ready checks of clients look at in INFO, and nothing else. */
-export function encodeInfo({ version, protocol }: SessionFacts): Buffer {
+function encodeInfo({ version, protocol }: SessionFacts): Buffer {
   const lines = [
     '# Server',
     `redis_version:${version}`,
@@ -127,10 +148,7 @@ export function encodeInfo({ version, protocol }: SessionFacts): Buffer {
 }
 
 /** The refusal of a command by its name, which is written only if it looks like one. */
-export function encodeDenied(
-  denial: 'command' | 'key' | 'channel' | 'arguments',
-  request: RequestParser,
-): Buffer {
+export function encodeDenied(denial: Denial, request: RequestParser): Buffer {
   const given = request.argEnd(0) - request.argStart(0) > 32 ? '' : request.text(0).toLowerCase();
   const name = /^[a-z_-]+$/.test(given) ? `the '${given}'` : 'this';
   switch (denial) {

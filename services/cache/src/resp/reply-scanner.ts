@@ -18,8 +18,8 @@ export const REPLY = {
 } as const;
 
 /** What follows the first byte: a line, a length and bytes, or a count of elements. */
-const LINES = new Set([...'+-:,(#_'].map((mark) => mark.charCodeAt(0)));
-const BULKS = new Set([...'$=!'].map((mark) => mark.charCodeAt(0)));
+const LINES = new Set(Buffer.from('+-:,(#_', 'latin1'));
+const BULKS = new Set(Buffer.from('$=!', 'latin1'));
 const AGGREGATES = new Map([
   [0x2a, 1], // * array
   [0x7e, 1], // ~ set

@@ -104,8 +104,9 @@ export function createAuthenticate(
 }
 
 /**
- * Whether somebody who is logged in may stay when the manifest has changed: the same role with the
- * same rules, and code that the new manifest admits. Gives the new end; undefined: not at all.
+ * When the admission of a verified caller ends: with its token; where it still runs by the
+ * manifest before, one lease after the change, if the new manifest admits its code as well.
+ * Undefined: it is not admitted at all.
  */
 export function admissionEnd(
   { manifest, roles, before }: GateTrust,
@@ -121,12 +122,15 @@ export function admissionEnd(
   return admitted.ok ? Math.min(ends, before.until) : undefined;
 }
 
-/** Whether an admission survives a change of the manifest as it is. */
-export function staysAdmitted(trust: GateTrust, { role, caller }: Admission, now: number): boolean {
-  return (
-    trust.roles.get(role.name)?.rules === role.rules &&
-    admissionEnd(trust, caller, now) !== undefined
-  );
+/** As `admissionEnd`, for somebody who is logged in: a role whose rules changed ends as well. */
+export function judgeAgain(
+  trust: GateTrust,
+  { role, caller }: Admission,
+  now: number,
+): number | undefined {
+  return trust.roles.get(role.name)?.rules === role.rules
+    ? admissionEnd(trust, caller, now)
+    : undefined;
 }
 
 function isBridged({ before }: GateTrust, now: number): boolean {

@@ -23,6 +23,8 @@ export interface Upstream {
   open(role: Role, protocol: 2 | 3): Promise<Socket>;
   /** Gives Redis the users of these roles; connections of roles that changed are ended by Redis. */
   setRoles(roles: readonly Role[]): Promise<void>;
+  /** Whether Redis answers now. */
+  isReachable(): Promise<boolean>;
   /** Takes the users away again. */
   close(): Promise<void>;
 }
@@ -83,6 +85,11 @@ export async function openUpstream(
       await makeUsers(next);
       await dropUsers(gone);
     },
+    isReachable: () =>
+      administer((redis) => redis.send(['PING'])).then(
+        () => true,
+        () => false,
+      ),
     close: () => dropUsers(known),
   };
 }
