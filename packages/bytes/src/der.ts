@@ -62,39 +62,36 @@ export class DerReader {
   readonly #bytes: Uint8Array;
   readonly #name: string;
   readonly #depth: number;
-  #at = 0;
+  readonly #start: number;
+  readonly #end: number;
+  #at: number;
 
-  constructor(bytes: Uint8Array, name: string, depth = 0) {
+  /** Over all of the bytes; the cursors inside it are over parts of the same bytes. */
+  constructor(bytes: Uint8Array, name: string, depth = 0, start = 0, end: number = bytes.length) {
     if (depth > MAX_DEPTH) throw new MalformedError('too_deep', name);
     this.#bytes = bytes;
     this.#name = name;
     this.#depth = depth;
+    this.#start = start;
+    this.#end = end;
+    this.#at = start;
   }
 
   /** Whether everything was read. */
   get done(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#end;
   }
 
   /** The tag of the next element, or undefined at the end. */
   peek(): number | undefined {
-    return this.#bytes[this.#at];
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
   /** The next element, whatever it is. */
   next(): DerElement {
     const start = this.#at;
     const tag = this.#byte();
-    if ((tag & 0x1f) === 0x1f) this.fail();
-    let length = this.#byte();
-    if (length >= 0x80) {
-      const count = length & 0x7f;
-      if (count === 0 || count > 4) this.fail();
-      length = 0;
-      for (let i = 0; i < count; i++) length = length * 256 + this.#byte();
-      if (length < 0x80 || length < 2 ** (8 * (count - 1))) this.fail();
-    }
-    if (length > this.#bytes.length - this.#at) this.fail('truncated');
+    const length = this.#length();
     const body = this.#at;
     this.#at += length;
     return new Element(this.#bytes, tag, start, body, this.#at);
@@ -102,7 +99,7 @@ export class DerReader {
 
   /** The next element, which must have this tag. */
   expect(tag: number): DerElement {
-    if (this.peek() !== tag) this.fail(this.done ? 'truncated' : 'bad_value');
+    this.#require(tag);
     return this.next();
   }
 
@@ -113,7 +110,8 @@ export class DerReader {
 
   /** A cursor over the contents of the next element, which must have this tag. */
   enter(tag: number): DerReader {
-    return new DerReader(this.expect(tag).value, this.#name, this.#depth + 1);
+    const body = this.#skip(tag);
+    return new DerReader(this.#bytes, this.#name, this.#depth + 1, body, this.#at);
   }
 
   /** A cursor over the contents of an element read before. */
@@ -148,11 +146,12 @@ export class DerReader {
 
   /** An OBJECT IDENTIFIER in dotted form. */
   oid(): string {
-    const { value } = this.expect(DER.OBJECT_IDENTIFIER);
+    const body = this.#skip(DER.OBJECT_IDENTIFIER);
     let text = '';
     let arc = 0;
     let started = false;
-    for (const byte of value) {
+    for (let at = body; at < this.#at; at++) {
+      const byte = this.#bytes[at] ?? 0;
       if (!started && byte === 0x80) this.fail();
       arc = arc * 128 + (byte & 0x7f);
       if (arc > Number.MAX_SAFE_INTEGER) this.fail();
@@ -181,12 +180,41 @@ export class DerReader {
   }
 
   fail(code: MalformedError['code'] = 'bad_value'): never {
-    throw new MalformedError(code, `${this.#name} at byte ${this.#at}`);
+    throw new MalformedError(code, `${this.#name} at byte ${this.#at - this.#start}`);
+  }
+
+  #require(tag: number): void {
+    if (this.peek() !== tag) this.fail(this.done ? 'truncated' : 'bad_value');
+  }
+
+  /** Passes over the next element, which must have this tag; where its contents began. */
+  #skip(tag: number): number {
+    this.#require(tag);
+    this.#byte();
+    const length = this.#length();
+    const body = this.#at;
+    this.#at += length;
+    return body;
+  }
+
+  /** The length of an element whose tag was read; its contents lie within these bytes. */
+  #length(): number {
+    if (((this.#bytes[this.#at - 1] ?? 0) & 0x1f) === 0x1f) this.fail();
+    let length = this.#byte();
+    if (length >= 0x80) {
+      const count = length & 0x7f;
+      if (count === 0 || count > 4) this.fail();
+      length = 0;
+      for (let i = 0; i < count; i++) length = length * 256 + this.#byte();
+      if (length < 0x80 || length < 2 ** (8 * (count - 1))) this.fail();
+    }
+    if (length > this.#end - this.#at) this.fail('truncated');
+    return length;
   }
 
   #byte(): number {
-    const byte = this.#bytes[this.#at];
-    if (byte === undefined) this.fail('truncated');
+    if (this.#at >= this.#end) this.fail('truncated');
+    const byte = this.#bytes[this.#at] ?? 0;
     this.#at += 1;
     return byte;
   }
