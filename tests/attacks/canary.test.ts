@@ -71,7 +71,7 @@ describe('a canary patient, on the whole line', () => {
       ports: await anyPorts(),
       portal: false,
       metrics: true,
-      between: async (name, url) => {
+      between: async (_name, url) => {
         const tap = await startWiretap(url, traffic);
         servers.push(tap.server);
         return tap.url;

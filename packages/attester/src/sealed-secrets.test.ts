@@ -30,6 +30,18 @@ describe('openSealedSecrets', () => {
     assert.ok(!readFileSync(file).includes('secret'));
   });
 
+  it('creates a secret once, whoever comes first, and forgets it when told', async () => {
+    const tries = await Promise.all(
+      [1, 2, 3].map((fill) => secrets.create('once', new Uint8Array([fill]))),
+    );
+    assert.equal(tries.filter(Boolean).length, 1);
+    assert.deepEqual(await secrets.get('once'), new Uint8Array([tries.indexOf(true) + 1]));
+    await secrets.remove('once');
+    await secrets.remove('once');
+    await assert.rejects(secrets.get('once'), { code: 'secret_missing' });
+    assert.deepEqual(readdirSync(folder), ['model-key.sealed']);
+  });
+
   it('says which secret is missing', async () => {
     await assert.rejects(secrets.get('other'), { code: 'secret_missing', where: 'other' });
     await assert.rejects(secrets.get('../model-key'), { code: 'secret_missing', where: 'name' });

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asBytes, concatBytes, encodeUtf8, equalBytes, type Bytes } from '@cloister/bytes';
 import { AttesterError } from './attester-error.ts';
-import { isCode, replaceFile } from './files.ts';
+import { createFile, isCode, replaceFile } from './files.ts';
 import type { SimulatedMachine } from './simulated-machine.ts';
 
 /** Where a service's secrets come from: sealed files now, a key broker later. */
@@ -11,6 +11,10 @@ export interface Secrets {
   get(name: string): Promise<Bytes>;
   /** Keeps a secret under a name, in place of what was there. */
   put?(name: string, value: Uint8Array): Promise<void>;
+  /** Keeps a secret where there is none of that name yet; says whether it did. */
+  create?(name: string, value: Uint8Array): Promise<boolean>;
+  /** Forgets a secret. */
+  remove?(name: string): Promise<void>;
 }
 
 /** Whose secrets these are. */
@@ -47,6 +51,12 @@ export function openSealedSecrets(options: SealedSecretsOptions): Required<Secre
     return crypto.subtle.deriveKey(hkdf, base, aes, false, ['encrypt', 'decrypt']);
   };
   const parameters = { name: 'AES-GCM', iv: NONCE, additionalData: MAGIC };
+  const seal = async (name: string, value: Uint8Array): Promise<Bytes> => {
+    const salt = crypto.getRandomValues(new Uint8Array(SALT));
+    const key = await keyOf(name, salt);
+    const sealed = new Uint8Array(await crypto.subtle.encrypt(parameters, key, asBytes(value)));
+    return concatBytes(MAGIC, salt, sealed);
+  };
   return {
     get: async (name) => {
       const file = await readSealed(fileOf(name), name);
@@ -59,13 +69,9 @@ export function openSealedSecrets(options: SealedSecretsOptions): Required<Secre
         throw new AttesterError('secret_tampered', name, { cause: error });
       }
     },
-    put: async (name, value) => {
-      const file = fileOf(name);
-      const salt = crypto.getRandomValues(new Uint8Array(SALT));
-      const key = await keyOf(name, salt);
-      const sealed = new Uint8Array(await crypto.subtle.encrypt(parameters, key, asBytes(value)));
-      await replaceFile(file, concatBytes(MAGIC, salt, sealed));
-    },
+    put: async (name, value) => replaceFile(fileOf(name), await seal(name, value)),
+    create: async (name, value) => createFile(fileOf(name), await seal(name, value)),
+    remove: async (name) => rm(fileOf(name), { force: true }),
   };
 }
 

@@ -2,7 +2,14 @@ import { Hono } from 'hono';
 import { routePath } from 'hono/route';
 import { MalformedError } from '@cloister/bytes';
 import { TamperedError } from '@cloister/sealing';
-import { errorCode, errorPlace, type Log, problem, routeTemplate } from '@cloister/service';
+import {
+  errorCode,
+  errorPlace,
+  type Log,
+  problem,
+  routeTemplate,
+  StoreError,
+} from '@cloister/service';
 import type { RecordsEvents } from './events.ts';
 import { FHIR_JSON } from './fhir/exchange.ts';
 import { operationOutcome, statusOf } from './fhir/outcome.ts';
@@ -13,7 +20,6 @@ import { eventRoutes } from './routes/events.ts';
 import { type FhirDeps, fhirRoutes, metadataRoutes } from './routes/fhir.ts';
 import { type ImageDeps, imageRoutes } from './routes/images.ts';
 import { type SessionDeps, signInRoutes, signOutRoutes } from './routes/session.ts';
-import { StoreError } from './store/store.ts';
 
 /** What the application is made of. */
 export interface AppDeps extends FhirDeps, ImageDeps, SessionDeps {
@@ -34,8 +40,12 @@ export function createApp(deps: AppDeps): Hono<Env> {
     const given = c.req.header('x-request-id') ?? '';
     c.set('requestId', /^[\w-]{1,64}$/.test(given) ? given : newId(random));
     const { encapsulation } = c.env ?? {};
-    if (encapsulation !== undefined && ledger.hasRequest(encapsulation))
-      throw new RefusedError('replayed');
+    const [copy] = await Promise.all([
+      encapsulation !== undefined && ledger.hasRequest(encapsulation),
+      // What any replica acknowledged before this request came must be known here.
+      ledger.refresh(),
+    ]);
+    if (copy) throw new RefusedError('replayed');
     await next();
     c.header('x-request-id', c.get('requestId'));
     log('request', {

@@ -4,24 +4,14 @@ import type { ServiceIdentity } from '@cloister/attester';
 import type { Bytes } from '@cloister/bytes';
 import { encodeKeyConfigs } from '@cloister/channel';
 import { createChannelIdentity } from './channel-identity.ts';
-import type { AnchorSecrets } from './store/head-anchor.ts';
+import { memorySecrets } from '../tools/test-secrets.ts';
 
 const HOUR = 3600_000;
-const coded = (code: string) => Object.assign(new Error(code), { code });
 
 /** Secrets in memory, and a clock that can be set. */
 function world() {
-  const kept = new Map<string, Uint8Array>();
-  const secrets: AnchorSecrets = {
-    get: (name) => {
-      const value = kept.get(name);
-      return value ? Promise.resolve(value) : Promise.reject(coded('secret_missing'));
-    },
-    put: (name, value) => {
-      kept.set(name, value);
-      return Promise.resolve();
-    },
-  };
+  const kept = new Map<string, Bytes>();
+  const secrets = memorySecrets(kept);
   const state = { at: new Date('2026-11-24T00:00:00Z'), kept, identified: [] as Bytes[] };
   const make = () =>
     createChannelIdentity({

@@ -1,5 +1,5 @@
 import type { EvidenceEnvelope, EvidenceSource, Kem } from '@cloister/attestation';
-import type { ServiceIdentity } from '@cloister/attester';
+import type { Secrets, ServiceIdentity } from '@cloister/attester';
 import { type Bytes, Reader, Writer } from '@cloister/bytes';
 import {
   type ChannelKeys,
@@ -10,11 +10,10 @@ import {
 } from '@cloister/channel';
 import type { HpkePrimitives } from '@cloister/crypto';
 import { errorCode } from '@cloister/service';
-import type { AnchorSecrets } from './store/head-anchor.ts';
 
 /** What the identity of the channel is made with. */
 export interface ChannelIdentityOptions {
-  readonly secrets: AnchorSecrets;
+  readonly secrets: Required<Secrets>;
   readonly kem: Kem;
   readonly now: () => Date;
   /** WebCrypto unless given. */

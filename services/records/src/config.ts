@@ -15,6 +15,22 @@ export const configSchema = v.strictObject({
   ),
   /** The file with the demonstration accounts; used only where the manifest's profile is `dev`. */
   accounts: v.optional(pathSetting()),
-  /** Most pages of 4 KiB that the database may have; without end unless told. */
+  /** Most pages of 4 KiB that an embedded database may have; without end unless told. */
   maxPages: v.optional(integerSetting(32, 2 ** 31)),
+  /** A PostgreSQL server instead of the embedded database: its URL, or its UNIX socket's folder. */
+  postgres: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?:postgres(?:ql)?:\/\/\S|\/)/),
+      v.transform((place) => (place.startsWith('/') ? socketUrl(place) : place)),
+    ),
+  ),
+  /** The folder of the sealed blobs; replicas share it. In the data folder unless told. */
+  blobs: v.optional(pathSetting()),
+  /** The folder of the sealed secrets; replicas share it. In the data folder unless told. */
+  secrets: v.optional(pathSetting()),
 });
+
+/** The database `cloister` of the user `cloister` on a server behind a UNIX socket. */
+const socketUrl = (folder: string): string =>
+  `postgres://cloister@localhost/cloister?host=${encodeURIComponent(folder)}`;

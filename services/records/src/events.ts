@@ -15,7 +15,8 @@ export type RecordsEvents = {
   readonly refused: { readonly route: SafeText; readonly code: RefusalCode };
   readonly fault: { readonly route: SafeText; readonly code: SafeText; readonly place: SafeText };
   readonly store_tampered: { readonly code: SafeText; readonly position: number };
-  readonly anchor_failed: { readonly code: SafeText };
+  readonly storage_failed: { readonly code: SafeText };
+  readonly log_replaced: { readonly code: SafeText; readonly place: SafeText };
   readonly token_failed: { readonly code: SafeText };
   readonly job: {
     readonly task: SafeText;

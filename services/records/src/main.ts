@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -14,7 +14,7 @@ import {
 } from '@cloister/attester';
 import { createChannel, createGateway } from '@cloister/channel';
 import { createAttestationClient, createInferenceClient, verifyService } from '@cloister/client';
-import { importSealingKey, type Random, TamperedError } from '@cloister/sealing';
+import type { Random } from '@cloister/sealing';
 import {
   ConfigError,
   createHttpClient,
@@ -37,21 +37,17 @@ import { createChannelIdentity } from './channel-identity.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
 import { createJobWorker } from './jobs/worker.ts';
+import { openData } from './open-data.ts';
 import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
 import { Sessions } from './sign-in/sessions.ts';
-import { openBlobFolder } from './store/blob-folder.ts';
+import { startFailure } from './start-failure.ts';
+import { anchorWithin } from './store/anchor-keeper.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
-import { createImageVault } from './store/image-vault.ts';
-import { openLedger } from './store/ledger.ts';
-import { openSqliteStore } from './store/sqlite-store.ts';
-import { StoreError } from './store/store.ts';
-import { loadTenantKey } from './tenant-key.ts';
 
 const SERVICE = 'records';
 const VERSION = '0.1.0';
 const RENEWAL_MS = 5 * 60_000;
-const REQUESTS_KEPT_MS = 48 * 3600_000;
 
 const write = (line: string): void => void process.stdout.write(line);
 const now = (): Date => new Date();
@@ -64,8 +60,9 @@ silenceExpectedWarnings(process);
 try {
   await run();
 } catch (error) {
-  process.stderr.write(`records does not start: ${reasonOf(error)}\n`);
-  process.exitCode = error instanceof TamperedError ? 3 : 2;
+  const { code, reason } = startFailure(error);
+  process.stderr.write(`records does not start: ${reason}\n`);
+  process.exitCode = code;
 }
 
 async function run(): Promise<void> {
@@ -96,36 +93,35 @@ async function run(): Promise<void> {
   const simulated = attester.format === 'simulated-sgx-quote';
   log('starting', { simulated, manifest: opaqueId(trust.id) });
 
-  await mkdir(data, { recursive: true, mode: 0o700 });
   const secrets = openSealedSecrets({
-    folder: join(data, 'secrets'),
+    folder: config.secrets ?? join(data, 'secrets'),
     platform,
     mrsigner: SIMULATED_MRSIGNER,
     isvProdId,
   });
-  const database = join(data, 'records.db');
-  const tenantKey = await loadTenantKey(secrets, random, existsSync(database));
+  let tampered = false;
+  const onTampered = (): void => {
+    tampered = true;
+  };
   const opening = performance.now();
-  const { maxPages } = config;
-  const store = openSqliteStore(database, maxPages === undefined ? {} : { maxPages });
-  const ledger = await openLedger({
-    store,
+  const { ledger, vault, ...opened } = await openData({
+    ...config,
+    folder: data,
     tenant: manifest.deployment,
-    tenantKey,
+    secrets,
+    anchor: createSealedAnchor(secrets),
+    anchorWithin: anchorWithin(manifest.services[SERVICE]?.config?.auditAnchor),
     random,
     now,
-    anchor: createSealedAnchor(secrets),
-    onAnchorFailure: (error) => log('anchor_failed', { code: errorCode(error) }),
+    onFailure: (error) => log('storage_failed', { code: errorCode(error) }),
+    onTampered: (error) => {
+      onTampered();
+      log('log_replaced', { code: errorCode(error), place: errorPlace(error) });
+    },
   });
-  store.dropRequests(now().getTime() - REQUESTS_KEPT_MS);
   log('log_opened', {
     entries: ledger.head.position,
     ms: Math.round(performance.now() - opening),
-  });
-  const vault = createImageVault({
-    blobs: openBlobFolder(join(data, 'blobs')),
-    ledger,
-    random,
   });
   const own = await ensureOwnResources(ledger, accounts, random);
 
@@ -155,10 +151,6 @@ async function run(): Promise<void> {
     channel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
   }, RENEWAL_MS).unref();
 
-  let tampered = false;
-  const onTampered = (): void => {
-    tampered = true;
-  };
   const reviewers = accounts
     .filter(({ role }) => role === 'radiologist')
     .flatMap(({ user }) => own.practitioners.get(user) ?? []);
@@ -208,7 +200,7 @@ async function run(): Promise<void> {
     accounts,
     practitioners: own.practitioners,
     sessions: new Sessions(random, now),
-    cursorKey: await importSealingKey('cursor', random(32)),
+    cursorKey: await ledger.ownKey('cursor'),
     onTask: worker.add,
     version: VERSION,
     log,
@@ -254,7 +246,7 @@ async function run(): Promise<void> {
   log('stopping', { signal });
   clearInterval(renewal);
   await Promise.all([serving.close(), shown?.close(), worker.close()]);
-  await ledger.close();
+  await opened.close();
   transport.close();
 }
 
@@ -268,19 +260,4 @@ function rootAbove(folder: string): string {
     if (existsSync(join(at, 'package-lock.json'))) return at;
     if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
   }
-}
-
-/** Why the service does not start, in words that hold no content. */
-function reasonOf(error: unknown): string {
-  if (error instanceof TamperedError)
-    return (
-      `the stored records are not what this service wrote (${error.code}: ${error.where}). ` +
-      'Nothing is served. Restore the data folder from a backup.'
-    );
-  if (error instanceof StoreError && error.code === 'in_use')
-    return 'another process has the database open';
-  if (error instanceof StoreError && error.code === 'full') return 'the storage is full';
-  if (error instanceof StoreError) return `the database cannot be used (${error.code})`;
-  if (error instanceof ConfigError) return error.message;
-  return `${errorCode(error)} ${errorPlace(error)}`.trim();
 }

@@ -3,7 +3,7 @@ import type { Random } from '@cloister/sealing';
 import { newId } from './new-id.ts';
 import type { Account } from './sign-in/accounts.ts';
 import type { Ledger } from './store/ledger.ts';
-import type { NewEntry } from './store/ledger-writer.ts';
+import type { NewEntry } from './store/sealed-group.ts';
 
 /** The resources that stand for the service and its users. */
 export interface OwnResources {

@@ -18,7 +18,7 @@ import {
   parseJsonObject,
 } from '@cloister/bytes';
 import { importSealingKey } from '@cloister/sealing';
-import { createLog } from '@cloister/service';
+import { createLog, openSqliteStore, type SqliteStoreOptions } from '@cloister/service';
 import { createApp, type AppDeps } from '../src/app.ts';
 import type { RecordsEvents } from '../src/events.ts';
 import { ensureOwnResources } from '../src/own-resources.ts';
@@ -27,7 +27,6 @@ import { Sessions } from '../src/sign-in/sessions.ts';
 import { openBlobFolder } from '../src/store/blob-folder.ts';
 import { createImageVault } from '../src/store/image-vault.ts';
 import { openLedger } from '../src/store/ledger.ts';
-import { openSqliteStore, type SqliteOptions } from '../src/store/sqlite-store.ts';
 
 export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const N = 1 << 14;
@@ -53,7 +52,7 @@ export interface Running {
 
 export async function start(
   folder = mkdtempSync(join(root, 'r-')),
-  options: SqliteOptions = {},
+  options: SqliteStoreOptions = {},
 ): Promise<Running> {
   const running = { at: new Date(), lines: [] as string[], tasks: [] as string[] };
   const now = () => running.at;
@@ -70,7 +69,7 @@ export async function start(
     sessions: new Sessions(random, now),
     accounts: ACCOUNTS,
     vault: createImageVault({ blobs, ledger, random }),
-    cursorKey: await importSealingKey('cursor', random(32)),
+    cursorKey: await ledger.ownKey('cursor'),
     onTask: (id) => running.tasks.push(id),
     version: '0.1.0',
     log: createLog<RecordsEvents>({

@@ -5,8 +5,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { importSealingKey } from '@cloister/sealing';
+import { openSqliteStore } from '@cloister/service';
 import { openLedger } from '../src/store/ledger.ts';
-import { openSqliteStore } from '../src/store/sqlite-store.ts';
 
 const ledger = await openLedger({
   store: openSqliteStore(process.argv[2] ?? ''),

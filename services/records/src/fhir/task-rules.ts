@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '@cloister/bytes';
 import { RefusedError } from '../refused-error.ts';
 import type { Directory } from '../store/directory.ts';
-import type { NewEntry } from '../store/ledger-writer.ts';
+import type { NewEntry } from '../store/sealed-group.ts';
 
 /** The code system of our tasks; its only code is `ai-inference`. */
 const TASK_SYSTEM = 'urn:cloister:task';

@@ -8,7 +8,14 @@ import {
   prepareInput,
 } from '@cloister/clinical';
 import { TamperedError } from '@cloister/sealing';
-import { errorCode, errorPlace, type Log, opaqueId, routeTemplate } from '@cloister/service';
+import {
+  errorCode,
+  errorPlace,
+  type Log,
+  opaqueId,
+  routeTemplate,
+  StoreError,
+} from '@cloister/service';
 import type { RecordsEvents } from '../events.ts';
 import { attestationAudit, type AuditContext, disclosureAudit } from '../fhir/audit-event.ts';
 import { idIn } from '../fhir/task-rules.ts';
@@ -19,8 +26,7 @@ import { auditEntry, type Core } from '../routes/context.ts';
 import { HEAT_MAP_TYPE } from '../routes/images.ts';
 import { EVENT } from '../store/directory.ts';
 import type { ImageVault } from '../store/image-vault.ts';
-import type { NewEntry } from '../store/ledger-writer.ts';
-import { StoreError } from '../store/store.ts';
+import type { NewEntry } from '../store/sealed-group.ts';
 import { JOB_REASONS, JobStopped } from './job-stopped.ts';
 import { askModel } from './model-answer.ts';
 import {

@@ -1,5 +1,5 @@
 import { errorCode, errorPlace, routeTemplate } from '@cloister/service';
-import type { NewEntry } from '../store/ledger-writer.ts';
+import type { NewEntry } from '../store/sealed-group.ts';
 import { readyEvent, runDiagnosis, type JobDeps } from './diagnosis.ts';
 
 /** Does jobs as they come. */

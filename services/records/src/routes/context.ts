@@ -4,7 +4,7 @@ import type { Random } from '@cloister/sealing';
 import type { AuditContext } from '../fhir/audit-event.ts';
 import { newId } from '../new-id.ts';
 import type { Ledger } from '../store/ledger.ts';
-import type { NewEntry, Stored } from '../store/ledger-writer.ts';
+import type { NewEntry, Stored } from '../store/sealed-group.ts';
 import type { Directory } from '../store/directory.ts';
 import type { Session } from '../sign-in/sessions.ts';
 

@@ -51,7 +51,7 @@ function commitOrTimeout(
       signal.removeEventListener('abort', end);
       resolve();
     };
-    const off = ledger.onCommit(() => {
+    const off = ledger.onChange(() => {
       if (done()) end();
     });
     const timer = setTimeout(end, ms);

@@ -5,7 +5,7 @@ import { fhirAnswer, readResource } from '../fhir/exchange.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-types.ts';
 import { newId } from '../new-id.ts';
 import { RefusedError } from '../refused-error.ts';
-import type { NewEntry } from '../store/ledger-writer.ts';
+import type { NewEntry } from '../store/sealed-group.ts';
 import { checkPatient, refuseDuplicate } from '../fhir/patient-rules.ts';
 import { orderedTask } from '../fhir/task-rules.ts';
 import {

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { renderPreview, parseDicom } from '@cloister/clinical';
+import { StoreError } from '@cloister/service';
 import { accessAudit } from '../fhir/audit-event.ts';
 import { imagingStudy } from '../images/imaging-study.ts';
 import { patientMismatch } from '../images/patient-mismatch.ts';
@@ -94,7 +95,8 @@ async function upload(deps: ImageDeps, c: RecordsContext): Promise<Response> {
       auditEntry(random, audit, patient),
     ]);
   } catch (error) {
-    await vault.remove(blob.id);
+    // Where the database did not answer, the image may be in the log all the same.
+    if (!(error instanceof StoreError && error.code === 'unavailable')) await vault.remove(blob.id);
     throw error;
   }
   return c.json({ imagingStudy: `ImagingStudy/${id}`, ...stored }, 201);

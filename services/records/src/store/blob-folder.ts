@@ -3,8 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ByteSource, TamperedError } from '@cloister/sealing';
-import { errorCode } from '@cloister/service';
-import { StoreError } from './store.ts';
+import { errorCode, StoreError } from '@cloister/service';
 
 /** Where sealed blobs are kept, under names that say nothing. */
 export interface BlobStore {

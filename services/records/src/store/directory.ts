@@ -48,6 +48,12 @@ export class Directory {
     return this.#types.get(type)?.get(id);
   }
 
+  /** The newest version of a resource; 0 where there is none. */
+  versionOf(type: string, id: string): number {
+    if (type === EVENT.type) return this.#cursor;
+    return this.find(type, id)?.positions.length ?? 0;
+  }
+
   /** All resources of a type, in order of creation. */
   all(type: string): Iterable<Known> {
     return this.#types.get(type)?.values() ?? [];

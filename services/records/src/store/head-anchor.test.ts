@@ -1,56 +1,77 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type AnchorSecrets, createSealedAnchor } from './head-anchor.ts';
+import { encodeUtf8 } from '@cloister/bytes';
+import { failingSecrets, memorySecrets } from '../../tools/test-secrets.ts';
 import { loadTenantKey } from '../tenant-key.ts';
+import { anchorWithin } from './anchor-keeper.ts';
+import { createSealedAnchor } from './head-anchor.ts';
 
-const coded = (code: string) => Object.assign(new Error(code), { code });
-const failing = (code: string): AnchorSecrets => ({
-  get: () => Promise.reject(coded(code)),
-  put: () => Promise.reject(coded(code)),
-});
-function inMemory(): AnchorSecrets {
-  const kept = new Map<string, Uint8Array>();
-  return {
-    get: (name) => {
-      const value = kept.get(name);
-      return value ? Promise.resolve(value) : Promise.reject(coded('secret_missing'));
-    },
-    put: (name, value) => {
-      kept.set(name, value);
-      return Promise.resolve();
-    },
-  };
-}
+const hash = new Uint8Array(32).fill(9);
 
 describe('createSealedAnchor', () => {
-  it('gives back the head that was written', async () => {
-    const anchor = createSealedAnchor(inMemory());
+  it('gives back the head that was written, and moves only from the one it is at', async () => {
+    const anchor = createSealedAnchor(memorySecrets());
     assert.equal(await anchor.read(), undefined);
-    const head = { position: 7, hash: new Uint8Array(32).fill(9) };
-    await anchor.write(head);
-    assert.deepEqual(await anchor.read(), head);
+    const first = { value: 7, hash };
+    assert.equal(await anchor.advance(undefined, first), true);
+    assert.deepEqual(await anchor.read(), first);
+    assert.equal(await anchor.advance(undefined, { value: 9, hash }), false);
+    assert.equal(await anchor.advance(first, { value: 9, hash }), true);
+    assert.equal((await anchor.read())?.value, 9);
+  });
+
+  it('reads what the first version wrote: the position', async () => {
+    const secrets = memorySecrets();
+    const text = JSON.stringify({ position: 6, hash: '09'.repeat(32) });
+    await secrets.put('records-log-head', encodeUtf8(text));
+    assert.deepEqual(await createSealedAnchor(secrets).read(), { value: 7, hash });
   });
 
   it('says that it was tampered with, and passes other failures on', async () => {
-    const tampered = createSealedAnchor(failing('secret_tampered'));
+    const tampered = createSealedAnchor(failingSecrets('secret_tampered'));
     await assert.rejects(tampered.read(), { name: 'TamperedError', code: 'not_authentic' });
-    const broken = createSealedAnchor(failing('secret_unreadable'));
+    const broken = createSealedAnchor(failingSecrets('secret_unreadable'));
     await assert.rejects(broken.read(), { code: 'secret_unreadable' });
   });
 });
 
+describe('anchorWithin', () => {
+  it('reads what a manifest says', () => {
+    assert.deepEqual(['500ms', '2s', '3m', 'answer', undefined].map(anchorWithin), [
+      500,
+      2000,
+      180_000,
+      'answer',
+      1000,
+    ]);
+  });
+});
+
 const random = (length: number) => new Uint8Array(length).fill(1);
+const begun = () => Promise.resolve(true);
+const empty = () => Promise.resolve(false);
 
 describe('loadTenantKey', () => {
-  it('makes a key with a new database, and finds it again', async () => {
-    const secrets = inMemory();
-    assert.equal((await loadTenantKey(secrets, random, false)).id, 'tenant');
-    assert.equal((await loadTenantKey(secrets, random, true)).id, 'tenant');
+  it('makes a key with a new log, and finds it again', async () => {
+    const secrets = memorySecrets();
+    assert.equal((await loadTenantKey(secrets, random, empty)).id, 'tenant');
+    assert.equal((await loadTenantKey(secrets, random, begun)).id, 'tenant');
   });
 
-  it('never makes one for a database that is there', async () => {
-    await assert.rejects(loadTenantKey(inMemory(), random, true), { code: 'bad_config' });
-    const broken = failing('secret_tampered');
-    await assert.rejects(loadTenantKey(broken, random, false), { code: 'secret_tampered' });
+  it('makes one for all replicas that start together', async () => {
+    const secrets = memorySecrets();
+    let made = 0;
+    const counted = (length: number) => new Uint8Array(length).fill(++made);
+    await Promise.all([1, 2, 3].map(() => loadTenantKey(secrets, counted, empty)));
+    assert.ok(made > 1, 'they met');
+    assert.equal((await secrets.get('records-tenant-key')).length, 32);
+  });
+
+  it('never makes one for a log that has begun, or where secrets only come', async () => {
+    await assert.rejects(loadTenantKey(memorySecrets(), random, begun), { code: 'bad_config' });
+    const { get } = memorySecrets();
+    await assert.rejects(loadTenantKey({ get }, random, empty), { code: 'bad_config' });
+    const broken = failingSecrets('secret_tampered');
+    await assert.rejects(loadTenantKey(broken, random, empty), { code: 'secret_tampered' });
   });
 });

@@ -1,51 +1,68 @@
+import type { Secrets } from '@cloister/attester';
 import {
+  type Bytes,
+  decodeHex,
   decodeUtf8,
   encodeHex,
-  decodeHex,
   encodeUtf8,
   MalformedError,
   parseJsonObject,
 } from '@cloister/bytes';
-import { type LogHead, TamperedError } from '@cloister/sealing';
+import { TamperedError } from '@cloister/sealing';
 import { errorCode } from '@cloister/service';
 
 /**
- * Where the head of the log is kept besides the log. Now sealed to the platform in a file of its
- * own; later the hospital's broker with a counter (design 4), which a host cannot roll back.
+ * A head of the log as it is anchored: the chain's hash there, and a value that only ever grows. It
+ * is one more than the number of entries, so that the empty log can be anchored too.
  */
-export interface HeadAnchor {
-  /** The head that was anchored last; undefined where none ever was. */
-  read(): Promise<LogHead | undefined>;
-  write(head: LogHead): Promise<void>;
+export interface Anchored {
+  readonly value: number;
+  readonly hash: Bytes;
 }
 
-/** What the anchor is kept in: the sealed secrets of the service. */
-export interface AnchorSecrets {
-  get(name: string): Promise<Uint8Array>;
-  put(name: string, value: Uint8Array): Promise<void>;
+/**
+ * Where the head of the log is kept besides the log (design 4): what a host restores from an old
+ * disk does not contain what is anchored. All replicas of a deployment use the same one.
+ */
+export interface HeadAnchor {
+  /** What was anchored last; undefined where nothing ever was. */
+  read(): Promise<Anchored | undefined>;
+  /** Moves the anchor from `before` to `next`; false where it is no longer at `before`. */
+  advance(before: Anchored | undefined, next: Anchored): Promise<boolean>;
 }
 
 const NAME = 'records-log-head';
 
-/** An anchor in the service's sealed secrets. Notices a shortened database, not a restored disk. */
-export function createSealedAnchor(secrets: AnchorSecrets): HeadAnchor {
+/**
+ * An anchor in the service's sealed secrets: notices a database that was restored or shortened, and
+ * not a host that restores the secrets with it. That needs a broker's counter.
+ */
+export function createSealedAnchor(secrets: Required<Secrets>): HeadAnchor {
+  const read = async (): Promise<Anchored | undefined> => {
+    let text: string;
+    try {
+      text = decodeUtf8(await secrets.get(NAME), 'log head');
+    } catch (error) {
+      if (errorCode(error) === 'secret_missing') return undefined;
+      if (errorCode(error) === 'secret_tampered')
+        throw new TamperedError('not_authentic', 'anchored log head', { cause: error });
+      throw error;
+    }
+    const { value, position, hash } = parseJsonObject(text, 'log head');
+    if (typeof hash !== 'string') throw new MalformedError('bad_value', 'log head');
+    // The first form of this file named the position.
+    const kept = typeof position === 'number' ? position + 1 : value;
+    if (typeof kept !== 'number') throw new MalformedError('bad_value', 'log head');
+    return { value: kept, hash: decodeHex(hash, 'log head') };
+  };
   return {
-    async read() {
-      let text: string;
-      try {
-        text = decodeUtf8(await secrets.get(NAME), 'log head');
-      } catch (error) {
-        if (errorCode(error) === 'secret_missing') return undefined;
-        if (errorCode(error) === 'secret_tampered')
-          throw new TamperedError('not_authentic', 'anchored log head', { cause: error });
-        throw error;
-      }
-      const { position, hash } = parseJsonObject(text, 'log head');
-      if (typeof position !== 'number' || typeof hash !== 'string')
-        throw new MalformedError('bad_value', 'log head');
-      return { position, hash: decodeHex(hash, 'log head') };
+    read,
+    async advance(before, next) {
+      const now = await read();
+      if (now?.value !== before?.value) return false;
+      const text = JSON.stringify({ value: next.value, hash: encodeHex(next.hash) });
+      await secrets.put(NAME, encodeUtf8(text));
+      return true;
     },
-    write: ({ position, hash }) =>
-      secrets.put(NAME, encodeUtf8(JSON.stringify({ position, hash: encodeHex(hash) }))),
   };
 }

@@ -1,113 +1,44 @@
-import { type Bytes, encodeHex, encodeUtf8, isJsonObject, type JsonObject } from '@cloister/bytes';
-import {
-  type EntryHeader,
-  type LogHead,
-  type NewKey,
-  type Random,
-  sealEntry,
-  type SealingKey,
-} from '@cloister/sealing';
+import { equalBytes } from '@cloister/bytes';
+import { type Store, StoreError } from '@cloister/service';
 import { RefusedError } from '../refused-error.ts';
-import type { Directory } from './directory.ts';
-import type { HeadAnchor } from './head-anchor.ts';
-import type { Batch, Store } from './store.ts';
-
-/** Something to be written: a new version of a resource, or an entry of the service itself. */
-export interface NewEntry {
-  readonly type: string;
-  readonly id: string;
-  readonly content: JsonObject;
-  /** Whose record it belongs to, and so which key seals it; absent: the service's own. */
-  readonly patient?: string;
-  /** The version it must follow (0: none); absent: any. */
-  readonly follows?: number;
-}
-
-/** What was written. */
-export interface Stored {
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-  /** With its `meta` as written. */
-  readonly content: JsonObject;
-}
-
-/** What a commit is bound to. */
-export interface CommitOptions {
-  /** SHA-256 of the request's encapsulation: written with the effect, once ever (design 5). */
-  readonly request?: Bytes | undefined;
-  /** Runs when all earlier commits are in the directory; what it throws refuses the commit. */
-  readonly check?: (directory: Directory) => void;
-}
+import type { LogReader } from './log-reader.ts';
+import {
+  type CommitOptions,
+  type Job,
+  type NewEntry,
+  SealedGroup,
+  type SealOptions,
+  type Stored,
+} from './sealed-group.ts';
 
 /** What the writer works with. */
-export interface WriterOptions {
+export interface WriterOptions extends SealOptions {
   readonly store: Store;
-  readonly tenant: string;
-  readonly logKey: SealingKey;
-  readonly directory: Directory;
-  readonly head: LogHead;
-  readonly random: Random;
+  readonly reader: LogReader;
   readonly now: () => Date;
-  readonly keyFor: (patient: string | undefined) => Promise<SealingKey>;
-  readonly newKey: (id: string) => Promise<NewKey & { keep(): void }>;
-  readonly anchor?: HeadAnchor;
-  readonly onAnchorFailure: (error: unknown) => void;
-}
-
-interface Job {
-  readonly entries: readonly NewEntry[];
-  readonly options: CommitOptions;
-  readonly resolve: (stored: readonly Stored[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** An entry that is sealed and not yet written. */
-interface Sealed {
-  readonly header: EntryHeader;
-  readonly content: JsonObject;
-  readonly position: number;
-  readonly hash: Bytes;
-}
-
-/** A transaction under way: what several jobs write together. */
-interface Group {
-  head: LogHead;
-  readonly batch: { -readonly [K in keyof Batch]: Batch[K] };
-  readonly versions: Map<string, number>;
-  readonly newKeys: Map<string, NewKey & { keep(): void }>;
-  readonly done: { readonly job: Job; readonly sealed: readonly Sealed[] }[];
+  /** How long a store that does not answer is waited for, milliseconds. */
+  readonly patienceMs: number;
+  /** Runs when something was written, before anybody is told. */
+  readonly afterCommit?: () => Promise<void>;
 }
 
 const LARGEST_GROUP = 64;
-const ANCHOR_DELAY_MS = 1000;
+/** A group that others overtake so often says that it could not be written. */
+const MOST_TRIES = 100;
+const LONGEST_PAUSE_MS = 500;
 
 /**
- * The only writer of the log. Jobs that wait are sealed one after the other, in the order in
- * which they came, and written in one transaction; the directory learns of them after it.
+ * The only writer of this process. Jobs that wait are sealed one after the other, in the order in
+ * which they came, and written in one transaction behind the head that this process knows. Where
+ * another replica was faster, what it wrote is read first, and everything is judged and sealed anew.
  */
 export class LedgerWriter {
   readonly #options: WriterOptions;
   readonly #queue: Job[] = [];
-  readonly #listeners = new Set<() => void>();
-  #head: LogHead;
   #working: Promise<void> | undefined;
-  #anchorTimer: NodeJS.Timeout | undefined;
-  #anchored: number;
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#head = options.head;
-    this.#anchored = options.head.position;
-  }
-
-  get head(): LogHead {
-    return this.#head;
-  }
-
-  onCommit(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   commit(entries: readonly NewEntry[], options: CommitOptions = {}): Promise<readonly Stored[]> {
@@ -117,145 +48,119 @@ export class LedgerWriter {
     });
   }
 
-  async close(): Promise<void> {
+  /** Resolves when nothing waits any more. */
+  async idle(): Promise<void> {
     await this.#working;
-    clearTimeout(this.#anchorTimer);
-    await this.#writeAnchor();
-    this.#options.store.close();
   }
 
   async #work(): Promise<void> {
     await Promise.resolve();
-    while (this.#queue.length > 0) await this.#writeGroup();
+    const { reader } = this.#options;
+    while (this.#queue.length > 0) {
+      const jobs = this.#nextJobs();
+      try {
+        const written = await reader.exclusive(() => this.#write(jobs));
+        if (written.length > 0) await this.#options.afterCommit?.();
+        for (const group of written) group.resolve();
+      } catch (error) {
+        for (const job of jobs) job.reject(error);
+      }
+    }
     this.#working = undefined;
   }
 
-  async #writeGroup(): Promise<void> {
-    const { directory, store, now } = this.#options;
-    const at = now().getTime();
-    const group: Group = {
-      head: this.#head,
-      batch: { entries: [], keys: [], requests: [], at },
-      versions: new Map(),
-      newKeys: new Map(),
-      done: [],
-    };
-    while (group.done.length < LARGEST_GROUP) {
+  /** Those that may share a transaction: a check looks at the directory, so it comes first. */
+  #nextJobs(): Job[] {
+    const jobs = this.#queue.splice(0, 1);
+    while (jobs.length < LARGEST_GROUP) {
       const [next] = this.#queue;
-      // A check looks at the directory, so everything before it must be in there.
-      if (next === undefined || (next.options.check !== undefined && group.done.length > 0)) break;
+      if (next === undefined || next.options.check !== undefined) break;
+      jobs.push(next);
       this.#queue.shift();
+    }
+    return jobs;
+  }
+
+  /**
+   * Writes the jobs and gives the groups that are in the log now; rejects jobs that are refused, and
+   * throws where the rest cannot be written.
+   */
+  async #write(given: readonly Job[]): Promise<readonly SealedGroup[]> {
+    const { store, reader, keys, patienceMs } = this.#options;
+    const deadline = performance.now() + patienceMs;
+    /** Groups of which nobody said whether they were written. */
+    let unsure: SealedGroup[] = [];
+    const done: SealedGroup[] = [];
+    let jobs = given;
+    let behind = false;
+    for (let tries = 1; ; tries++) {
+      reader.check();
+      let trying: SealedGroup | undefined;
       try {
-        await this.#sealJob(next, group, new Date(at));
+        if (behind) await reader.follow();
+        const written = unsure.find((group) => this.#isWritten(group));
+        if (written !== undefined) {
+          done.push(written);
+          jobs = jobs.filter((job) => !written.jobs.includes(job));
+        }
+        // Behind a head that the log has left, a group can no longer be written.
+        unsure = unsure.filter(({ after }) => after === reader.head);
+        const group = await this.#seal(jobs, { again: tries > 1, unsure: unsure.length > 0 });
+        jobs = group.jobs;
+        if (jobs.length === 0) return done;
+        trying = group;
+        unsure.push(group);
+        await store.commit(group.batch);
+        keys.keep(group.newKeys);
+        reader.advance(group.opened);
+        return [...done, group];
       } catch (error) {
-        next.reject(error);
+        if (!(error instanceof StoreError) || tries >= MOST_TRIES) throw error;
+        // Only what the store refused by itself is certainly not written.
+        if (error.code !== 'unavailable') unsure = unsure.filter((group) => group !== trying);
+        const overtaken = error.code === 'conflict' || error.code === 'replayed';
+        const waiting = error.code === 'unavailable' && performance.now() < deadline;
+        if (!overtaken && !waiting) throw error;
+        behind = true;
+        if (tries > 2 || waiting) await pause(waiting ? 20 * tries : 2 * tries);
       }
     }
-    if (group.done.length === 0) return;
-    try {
-      store.commit(group.batch);
-    } catch (error) {
-      for (const { job } of group.done) job.reject(error);
-      return;
-    }
-    this.#head = group.head;
-    for (const made of group.newKeys.values()) made.keep();
-    for (const { sealed } of group.done)
-      for (const { header, content, position, hash } of sealed) {
-        directory.noteHash(position, hash);
-        directory.apply(header, content, position, at);
+  }
+
+  /** Seals what may be written; jobs that are refused learn it now. */
+  async #seal(
+    jobs: readonly Job[],
+    { again, unsure }: { readonly again: boolean; readonly unsure: boolean },
+  ): Promise<SealedGroup> {
+    const { store, reader, now } = this.#options;
+    const group = new SealedGroup(this.#options, reader.head, now());
+    for (const job of jobs) {
+      try {
+        const { request } = job.options;
+        // The commit itself refuses a copy, but does not say which of several jobs that was.
+        if (again && request !== undefined && (await store.hasMarker(request)))
+          // The mark may be that of our own group, which was written this very moment.
+          throw unsure ? new StoreError('conflict') : new RefusedError('replayed');
+        await group.add(job);
+      } catch (error) {
+        if (error instanceof StoreError) throw error;
+        job.reject(error);
       }
-    for (const { job, sealed } of group.done)
-      job.resolve(sealed.map(({ header, content }) => ({ ...header, content })));
-    for (const listener of this.#listeners) listener();
-    this.#anchorTimer ??= setTimeout(() => void this.#writeAnchor(), ANCHOR_DELAY_MS).unref();
+    }
+    return group;
   }
 
-  /** Seals what a job writes behind the group's head; the group changes only when all of it is sealed. */
-  async #sealJob(job: Job, group: Group, at: Date): Promise<void> {
-    const { store, directory, tenant, logKey, random } = this.#options;
-    const { request, check } = job.options;
-    if (request !== undefined) {
-      const known = group.batch.requests.some((r) => encodeHex(r) === encodeHex(request));
-      if (known || store.hasRequest(request)) throw new RefusedError('replayed');
-    }
-    check?.(directory);
-    const versions = new Map(group.versions);
-    const newKeys = new Map(group.newKeys);
-    const rows = [];
-    const sealed: Sealed[] = [];
-    let { head } = group;
-    for (const entry of job.entries) {
-      const { type, id, patient, follows } = entry;
-      const name = `${type}/${id}`;
-      const before = versions.get(name) ?? this.#versionOf(type, id);
-      if (follows !== undefined && follows !== before) throw new RefusedError('version_conflict');
-      const version = before + 1;
-      const content = withMeta(entry.content, version, at);
-      const contentKey = await this.#keyFor(type, patient, newKeys);
-      const place = { tenant, logKey, head, type, id, version };
-      const bytes = encodeUtf8(JSON.stringify(content));
-      const made = await sealEntry({ ...place, content: bytes, contentKey, random });
-      const { position, hash } = made.entry;
-      const header = { type, id, version, key: contentKey.id };
-      rows.push(made.entry);
-      sealed.push({ header, content, position, hash });
-      versions.set(name, version);
-      ({ head } = made);
-    }
-    group.head = head;
-    for (const [name, version] of versions) group.versions.set(name, version);
-    for (const [patient, made] of newKeys) {
-      if (group.newKeys.has(patient)) continue;
-      group.newKeys.set(patient, made);
-      group.batch.keys = [...group.batch.keys, { id: made.key.id, wrapped: made.wrapped }];
-    }
-    group.batch.entries = [...group.batch.entries, ...rows];
-    if (request !== undefined) group.batch.requests = [...group.batch.requests, request];
-    group.done.push({ job, sealed });
-  }
-
-  #versionOf(type: string, id: string): number {
-    const { directory } = this.#options;
-    if (type === 'Event') return directory.cursor;
-    return directory.find(type, id)?.positions.length ?? 0;
-  }
-
-  /** A patient's key, made with the patient. */
-  async #keyFor(
-    type: string,
-    patient: string | undefined,
-    newKeys: Map<string, NewKey & { keep(): void }>,
-  ): Promise<SealingKey> {
-    const { keyFor, newKey, directory, random } = this.#options;
-    if (patient === undefined) return keyFor(undefined);
-    const made = newKeys.get(patient);
-    if (made !== undefined) return made.key;
-    if (type !== 'Patient' || directory.patientKey(patient) !== undefined) return keyFor(patient);
-    const fresh = await newKey(encodeHex(random(16)));
-    newKeys.set(patient, fresh);
-    return fresh.key;
-  }
-
-  async #writeAnchor(): Promise<void> {
-    const { anchor, onAnchorFailure } = this.#options;
-    this.#anchorTimer = undefined;
-    const head = this.#head;
-    if (anchor === undefined || head.position === this.#anchored) return;
-    try {
-      await anchor.write(head);
-      this.#anchored = head.position;
-    } catch (error) {
-      onAnchorFailure(error);
-    }
+  /** Whether a group of which nothing was known stands in the log. */
+  #isWritten({ head }: SealedGroup): boolean {
+    const { directory, reader } = this.#options;
+    const hash =
+      reader.head.position >= head.position ? directory.hashAt(head.position) : undefined;
+    return hash !== undefined && equalBytes(hash, head.hash);
   }
 }
 
-/** `meta.versionId` and `meta.lastUpdated` are the server's (FHIR R4, resource 2.26.3.4). */
-function withMeta(content: JsonObject, version: number, at: Date): JsonObject {
-  const meta = isJsonObject(content['meta']) ? content['meta'] : {};
-  return {
-    ...content,
-    meta: { ...meta, versionId: String(version), lastUpdated: at.toISOString() },
-  };
-}
+/** Waits about so long; not all replicas the same, or they would meet again. */
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, Math.min(ms, LONGEST_PAUSE_MS) * (0.5 + Math.random()));
+  });

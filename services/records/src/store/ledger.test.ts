@@ -9,18 +9,17 @@ import { DatabaseSync } from 'node:sqlite';
 import { createInterface } from 'node:readline';
 import { after, describe, it } from 'node:test';
 import type { Bytes, JsonObject } from '@cloister/bytes';
-import { importSealingKey, type LogHead, TamperedError } from '@cloister/sealing';
-import type { HeadAnchor } from './head-anchor.ts';
+import { importSealingKey, TamperedError } from '@cloister/sealing';
+import { openSqliteStore, type SqliteStoreOptions, StoreError } from '@cloister/service';
+import type { Anchored, HeadAnchor } from './head-anchor.ts';
 import { type Ledger, openLedger } from './ledger.ts';
-import { openSqliteStore, type SqliteOptions } from './sqlite-store.ts';
-import { StoreError } from './store.ts';
 
 const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(7));
 const folder = mkdtempSync(join(tmpdir(), 'cloister-records-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Open extends SqliteOptions {
+interface Open extends SqliteStoreOptions {
   readonly file?: string;
   readonly anchor?: HeadAnchor;
 }
@@ -35,8 +34,8 @@ function open({ file = newFile(), anchor, ...options }: Open = {}): Promise<Ledg
     random,
     now,
     ...(anchor ? { anchor } : {}),
-  }).catch((error: unknown) => {
-    store.close();
+  }).catch(async (error: unknown) => {
+    await store.close();
     throw error;
   });
 }
@@ -49,6 +48,19 @@ const newPatient = (id: string) => ({
   patient: id,
   content: patient('Z'),
 });
+/** An anchor in memory, and what it holds. */
+function memoryAnchor(): { anchor: HeadAnchor; kept: () => Anchored | undefined } {
+  let kept: Anchored | undefined;
+  const anchor: HeadAnchor = {
+    read: () => Promise.resolve(kept),
+    advance: (before, next) => {
+      if (kept?.value !== before?.value) return Promise.resolve(false);
+      kept = next;
+      return Promise.resolve(true);
+    },
+  };
+  return { anchor, kept: () => kept };
+}
 const tampered = (code: string) => (error: unknown) =>
   error instanceof TamperedError && error.code === code;
 
@@ -137,7 +149,7 @@ describe('the ledger', () => {
     await assert.rejects(ledger.commit([entry], { request }), { code: 'replayed' });
     await ledger.close();
     const again = await open({ file });
-    assert.equal(again.hasRequest(request), true);
+    assert.equal(await again.hasRequest(request), true);
     await assert.rejects(again.commit([entry], { request }), { code: 'replayed' });
     assert.equal(again.head.position, 1);
     await again.close();
@@ -209,10 +221,15 @@ describe('a database that was changed', () => {
       'UPDATE entry SET position = 99 WHERE position = 1; UPDATE entry SET position = 1 WHERE position = 2; UPDATE entry SET position = 2 WHERE position = 99',
       'chain_broken',
     ],
-    ['a missing key', "DELETE FROM key WHERE id NOT IN ('log', 'service')", 'entry_missing'],
+    [
+      'a missing key',
+      "DELETE FROM value WHERE key NOT IN ('key/log', 'key/service')",
+      'entry_missing',
+    ],
+    ['a log without its own keys', "DELETE FROM value WHERE key LIKE 'key/%'", 'entry_missing'],
     [
       'swapped keys',
-      "UPDATE key SET wrapped = (SELECT wrapped FROM key WHERE id = 'service') WHERE id = 'log'",
+      "UPDATE value SET value = (SELECT value FROM value WHERE key = 'key/service') WHERE key = 'key/log'",
       'not_authentic',
     ],
   ];
@@ -237,12 +254,12 @@ describe('a database that was changed', () => {
     // The host answers with another row than it was given.
     store.entry = (position) => entry(position === 2 ? 3 : position);
     await assert.rejects(ledger.read('Patient', 'p2'), tampered('entry_replaced'));
-    store.entry = (position) => {
-      const row = entry(position);
+    store.entry = async (position) => {
+      const row = await entry(position);
       return row && { ...row, content: row.content.map((b, i) => (i === 60 ? b ^ 1 : b)) };
     };
     await assert.rejects(ledger.read('Patient', 'p2'), tampered('chain_broken'));
-    store.entry = () => undefined;
+    store.entry = () => Promise.resolve(undefined);
     await assert.rejects(ledger.read('Patient', 'p2'), tampered('entry_missing'));
     store.entry = entry;
     assert.ok(await ledger.read('Patient', 'p2'));
@@ -250,22 +267,15 @@ describe('a database that was changed', () => {
   });
 
   it('is refused at start when it ends before the anchored head', async () => {
-    let kept: LogHead | undefined;
-    const anchor: HeadAnchor = {
-      read: () => Promise.resolve(kept),
-      write: (head) => {
-        kept = head;
-        return Promise.resolve();
-      },
-    };
+    const { anchor, kept } = memoryAnchor();
     const file = newFile();
     const ledger = await open({ file, anchor });
     for (const id of ['p1', 'p2', 'p3']) await addPatient(ledger, id);
     await ledger.close();
-    assert.equal(kept?.position, 3);
+    assert.equal(kept()?.value, 4);
     meddle(file, 'DELETE FROM entry WHERE position = 3');
     await assert.rejects(open({ file, anchor }), tampered('log_truncated'));
-    meddle(file, 'DELETE FROM entry; DELETE FROM key');
+    meddle(file, 'DELETE FROM entry; DELETE FROM value');
     await assert.rejects(open({ file, anchor }), tampered('log_truncated'));
   });
 
@@ -277,7 +287,7 @@ describe('a database that was changed', () => {
       openLedger({ store, tenant: 'lamna', tenantKey: other, random, now }),
       tampered('not_authentic'),
     );
-    store.close();
+    await store.close();
   });
 });
 

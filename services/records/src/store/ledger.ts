@@ -1,23 +1,20 @@
-import { type Bytes, decodeUtf8, type JsonObject, parseJsonObject } from '@cloister/bytes';
+import type { JsonObject } from '@cloister/bytes';
 import {
-  checkAnchor,
-  checkEntry,
-  createWrappedKey,
   emptyLogHead,
-  type EntryHeader,
-  type LogEntry,
   type LogHead,
-  openEntryContent,
-  openEntryHeader,
   type Random,
   type SealingKey,
   TamperedError,
-  unwrapKey,
 } from '@cloister/sealing';
-import { Directory, type Known } from './directory.ts';
+import type { Store } from '@cloister/service';
+import { AnchorKeeper } from './anchor-keeper.ts';
+import { Directory } from './directory.ts';
 import type { HeadAnchor } from './head-anchor.ts';
-import { LedgerWriter, type CommitOptions, type NewEntry, type Stored } from './ledger-writer.ts';
-import type { Store } from './store.ts';
+import { LedgerWriter } from './ledger-writer.ts';
+import { LogKeys, type OwnKey } from './log-keys.ts';
+import { LogReader } from './log-reader.ts';
+import type { CommitOptions, NewEntry, Stored } from './sealed-group.ts';
+import { shareRuns, Watches } from './watches.ts';
 
 /** What a ledger is opened with. */
 export interface LedgerOptions {
@@ -27,10 +24,16 @@ export interface LedgerOptions {
   readonly tenantKey: SealingKey;
   readonly random: Random;
   readonly now: () => Date;
-  /** Where the head is kept besides the store, so that a shortened log is noticed. */
+  /** Whether other processes write to the same store: then this one follows what they write. */
+  readonly shared?: boolean;
+  /** Where the head is kept besides the store, so that an older log is noticed. */
   readonly anchor?: HeadAnchor;
-  /** Told of a failed write of the anchor; the log itself is not affected. */
-  readonly onAnchorFailure?: (error: unknown) => void;
+  /** How long entries may stay without an anchor: milliseconds, or until the answer leaves. */
+  readonly anchorWithin?: number | 'answer';
+  /** Told of an anchor or a store that cannot be reached for now. */
+  readonly onFailure?: (error: unknown) => void;
+  /** Told once when the log is found changed while the service runs; nothing is served any more. */
+  readonly onTampered?: (error: TamperedError) => void;
 }
 
 /** A hospital's data: the sealed log, and the directory in memory that finds its way in it. */
@@ -47,164 +50,99 @@ export interface Ledger {
   read(type: string, id: string, version?: number): Promise<JsonObject | undefined>;
   /** The key that seals a patient's record. */
   patientKey(patient: string): Promise<SealingKey>;
+  /** One of the log's own keys, the same for all replicas. */
+  ownKey(id: OwnKey): Promise<SealingKey>;
   /** Whether this request's effects are in the log already (design 5). */
-  hasRequest(request: Uint8Array<ArrayBuffer>): boolean;
-  /** Calls back after each commit; gives the function that ends it. */
-  onCommit(listener: () => void): () => void;
+  hasRequest(request: Uint8Array<ArrayBuffer>): Promise<boolean>;
+  /** Takes in all that was acknowledged by any replica before this was called. */
+  refresh(): Promise<void>;
+  /** Calls back whenever the log has grown; gives the function that ends it. */
+  onChange(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
-/** An entry that was opened and is not in the directory yet. */
-interface Opened {
-  readonly header: EntryHeader;
-  readonly content: JsonObject;
-  readonly position: number;
-}
-
-const OPENED_AT_ONCE = 256;
-const LOG_KEY = 'log';
-const SERVICE_KEY = 'service';
+/** How soon what another replica wrote is seen here, without being asked. */
+const FOLLOW_MS = 250;
+/** How often a log that nobody else writes is looked at. */
+const WATCH_MS = 2000;
+const ANCHOR_WATCH_MS = 5000;
+/** How long a database that does not answer is waited for: a server that starts again. */
+const PATIENCE_MS = 5000;
+const ANCHOR_MS = 1000;
 
 /**
  * Opens the log and checks all of it: the chain, every seal, the anchored head. TamperedError
  * says at which position something is not what was written; then nothing is served.
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { store, tenant, tenantKey, random, now, anchor } = options;
+  const { store, tenant, random, now, anchor, shared = false } = options;
+  const { onFailure = () => undefined, anchorWithin = ANCHOR_MS } = options;
   const directory = new Directory();
-  const keys = new Map<string, SealingKey>();
-  const keyOf = async (id: string): Promise<SealingKey> => {
-    const known = keys.get(id);
-    if (known !== undefined) return known;
-    const wrapped = store.key(id);
-    if (wrapped === undefined) throw new TamperedError('entry_missing', 'a wrapped key');
-    const key = await unwrapKey(tenantKey, tenant, id, wrapped);
-    keys.set(id, key);
-    return key;
-  };
-
+  const keys = new LogKeys(options);
   const start = await emptyLogHead(tenant);
-  directory.noteHash(0, start.hash);
+  const reader = new LogReader({ store, tenant, keys, directory, start });
   const anchored = await anchor?.read();
-  await makeServiceKeys(options, keys, anchored);
-  const logKey = await keyOf(LOG_KEY);
-  const entryKeys = { tenant, logKey };
-
-  let head = start;
-  const opened = async (entry: LogEntry, previous: Bytes): Promise<Opened> => {
-    const header = await openEntryHeader(entryKeys, entry, previous);
-    const keysOf = { tenant, contentKey: await keyOf(header.key) };
-    const content = await openEntryContent(keysOf, header, entry, previous);
-    return { header, content: readContent(content), position: entry.position };
+  await keys.ensureOwn(() => {
+    if (anchored !== undefined && anchored.value > 1)
+      throw new TamperedError('log_truncated', `log entry ${anchored.value - 1}`);
+  });
+  await reader.exclusive(() => reader.follow());
+  const noticed = (error: unknown): void => {
+    if (!(error instanceof TamperedError)) return onFailure(error);
+    reader.fail(error);
+    watches.stop();
+    options.onTampered?.(error);
   };
-  let waiting: Promise<Opened>[] = [];
-  const take = async (): Promise<void> => {
-    const batch = await Promise.all(waiting);
-    waiting = [];
-    for (const { header, content, position } of batch)
-      directory.apply(header, content, position, timeOf(content));
-  };
-  // The chain is checked in order; the seals of a batch are opened side by side.
-  for (const entry of store.entries()) {
-    const previous = head.hash;
-    head = await checkEntry(entry, head);
-    directory.noteHash(entry.position, head.hash);
-    const next = opened(entry, previous);
-    // Awaited with its batch; without this, Node ends the process over a promise nobody looked at.
-    next.catch(() => undefined);
-    waiting.push(next);
-    if (waiting.length === OPENED_AT_ONCE) await take();
-  }
-  await take();
-  if (anchored !== undefined) checkAnchor(head, anchored, (at) => directory.hashAt(at));
-
+  const watches = new Watches(noticed);
+  const keeper =
+    anchor === undefined
+      ? undefined
+      : new AnchorKeeper({
+          anchor,
+          reader,
+          directory,
+          delayMs: anchorWithin === 'answer' ? 0 : anchorWithin,
+          onFailure: noticed,
+        });
+  await keeper?.begin();
+  const beforeAnswer = anchorWithin === 'answer' && keeper !== undefined;
+  if (!beforeAnswer) reader.onChange(() => keeper?.schedule());
   const writer = new LedgerWriter({
     store,
     tenant,
-    logKey,
     directory,
-    head,
+    reader,
+    keys,
     random,
     now,
-    keyFor: (patient) =>
-      patient === undefined ? keyOf(SERVICE_KEY) : keyOf(directory.patientKey(patient) ?? ''),
-    newKey: async (id) => {
-      const made = await createWrappedKey(tenantKey, tenant, id, random);
-      return { ...made, keep: () => keys.set(id, made.key) };
-    },
-    ...(anchor === undefined ? {} : { anchor }),
-    onAnchorFailure: options.onAnchorFailure ?? (() => undefined),
+    patienceMs: shared ? PATIENCE_MS : 0,
+    ...(beforeAnswer ? { afterCommit: () => keeper.push() } : {}),
   });
+  const refresh = shareRuns(() => reader.refresh());
+  watches.add(shared ? FOLLOW_MS : WATCH_MS, refresh);
+  if (keeper !== undefined) watches.add(ANCHOR_WATCH_MS, () => keeper.check());
 
   return {
     directory,
     tenant,
     get head() {
-      return writer.head;
+      return reader.head;
     },
     commit: (entries, commitOptions) => writer.commit(entries, commitOptions),
-    async read(type, id, version) {
-      const known = directory.find(type, id);
-      const position = known?.positions.at(version === undefined ? -1 : version - 1);
-      if (known === undefined || position === undefined || version === 0) return undefined;
-      const entry = checkedRow(store, directory, position);
-      const header = headerOf(known, position);
-      const contentKey = await keyOf(known.key);
-      const previous = directory.hashAt(position - 1) ?? start.hash;
-      await checkEntry(entry, { position: position - 1, hash: previous });
-      return readContent(await openEntryContent({ tenant, contentKey }, header, entry, previous));
+    read: (type, id, version) => reader.read(type, id, version),
+    patientKey: (patient) => keys.get(directory.patientKey(patient) ?? ''),
+    ownKey: (id) => keys.get(id),
+    hasRequest: (request) => store.hasMarker(request),
+    async refresh() {
+      reader.check();
+      if (shared) await refresh();
     },
-    patientKey: (patient) => keyOf(directory.patientKey(patient) ?? ''),
-    hasRequest: (request) => store.hasRequest(request),
-    onCommit: (listener) => writer.onCommit(listener),
-    close: () => writer.close(),
+    onChange: (listener) => reader.onChange(listener),
+    async close() {
+      watches.stop();
+      await writer.idle();
+      await keeper?.close().catch(onFailure);
+      await store.close();
+    },
   };
-}
-
-/** The log's own keys, made with the first entry ever; a log that lost them is not begun anew. */
-async function makeServiceKeys(
-  { store, tenant, tenantKey, random, now }: LedgerOptions,
-  keys: Map<string, SealingKey>,
-  anchored: LogHead | undefined,
-): Promise<void> {
-  if (store.key(LOG_KEY) !== undefined) return;
-  if (anchored !== undefined && anchored.position > 0)
-    throw new TamperedError('log_truncated', `log entry ${anchored.position}`);
-  const made = await Promise.all(
-    [LOG_KEY, SERVICE_KEY].map((id) => createWrappedKey(tenantKey, tenant, id, random)),
-  );
-  const rows = made.map(({ key, wrapped }) => ({ id: key.id, wrapped }));
-  store.commit({ entries: [], keys: rows, requests: [], at: now().getTime() });
-  for (const { key } of made) keys.set(key.id, key);
-}
-
-/** A row that is the one the directory knows: a stale, swapped or missing one is noticed here. */
-function checkedRow(store: Store, directory: Directory, position: number): LogEntry {
-  const where = `log entry ${position}`;
-  const entry = store.entry(position);
-  if (entry === undefined) throw new TamperedError('entry_missing', where);
-  const hash = directory.hashAt(position);
-  if (hash === undefined || !hash.every((byte, i) => byte === entry.hash[i]))
-    throw new TamperedError('entry_replaced', where);
-  return entry;
-}
-
-const headerOf = ({ type, id, key, positions }: Known, position: number): EntryHeader => ({
-  type,
-  id,
-  version: positions.indexOf(position) + 1,
-  key,
-});
-
-const readContent = (bytes: Uint8Array): JsonObject =>
-  parseJsonObject(decodeUtf8(bytes, 'log entry'), 'log entry', { maxDepth: 80 });
-
-/** When an entry was written, as it says itself. */
-function timeOf(content: JsonObject): number {
-  const meta = content['meta'];
-  const updated =
-    typeof meta === 'object' && meta !== null && !Array.isArray(meta)
-      ? meta['lastUpdated']
-      : undefined;
-  return typeof updated === 'string' ? Date.parse(updated) : 0;
 }

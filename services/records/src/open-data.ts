@@ -1,0 +1,89 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Secrets } from '@cloister/attester';
+import type { Random, TamperedError } from '@cloister/sealing';
+import { openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
+import { openBlobFolder } from './store/blob-folder.ts';
+import type { HeadAnchor } from './store/head-anchor.ts';
+import { createImageVault, type ImageVault } from './store/image-vault.ts';
+import { type Ledger, openLedger } from './store/ledger.ts';
+import { upgradeDatabase } from './store/upgrade-database.ts';
+import { loadTenantKey } from './tenant-key.ts';
+
+/** Where the data of a deployment are, and what they are opened with. */
+export interface DataOptions {
+  /** The folder of this process: database and blobs, unless they are elsewhere. */
+  readonly folder: string;
+  /** A PostgreSQL server that replicas share: its URL, or the folder of its UNIX socket. */
+  readonly postgres?: string | undefined;
+  /** The folder of the blobs, which replicas share. */
+  readonly blobs?: string | undefined;
+  /** Most pages of 4 KiB that an embedded database may have. */
+  readonly maxPages?: number | undefined;
+  readonly tenant: string;
+  readonly secrets: Secrets;
+  readonly anchor: HeadAnchor;
+  readonly anchorWithin: number | 'answer';
+  readonly random: Random;
+  readonly now: () => Date;
+  readonly onFailure: (error: unknown) => void;
+  readonly onTampered: (error: TamperedError) => void;
+}
+
+/** The data of a hospital, opened and checked. */
+export interface OpenedData {
+  readonly ledger: Ledger;
+  readonly vault: ImageVault;
+  close(): Promise<void>;
+}
+
+/** Marks of requests whose time is over are dropped so often. */
+const FORGET_MS = 3600_000;
+const SCHEMA = 'records';
+/** Enough for reads side by side; commits come one after the other. */
+const CONNECTIONS = 8;
+
+/** Opens the log and the blobs. TamperedError where they are not what was written. */
+export async function openData(options: DataOptions): Promise<OpenedData> {
+  const { folder, postgres, random, now, onFailure } = options;
+  const store = await openDatabase(options);
+  try {
+    const tenantKey = await loadTenantKey(options.secrets, random, async () => {
+      const [{ position }, keys] = await Promise.all([store.head(), store.keys('key/')]);
+      return position > 0 || keys.length > 0;
+    });
+    const ledger = await openLedger({
+      ...options,
+      store,
+      tenantKey,
+      shared: postgres !== undefined,
+    });
+    const vault = createImageVault({
+      blobs: openBlobFolder(options.blobs ?? join(folder, 'blobs')),
+      ledger,
+      random,
+    });
+    const forget = (): void => {
+      store.forget(now().getTime()).catch(onFailure);
+    };
+    forget();
+    const timer = setInterval(forget, FORGET_MS).unref();
+    const close = async (): Promise<void> => {
+      clearInterval(timer);
+      await ledger.close();
+    };
+    return { ledger, vault, close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openDatabase({ folder, postgres, maxPages }: DataOptions): Promise<Store> {
+  if (postgres !== undefined)
+    return openPostgresStore({ url: postgres, schema: SCHEMA, connections: CONNECTIONS });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, 'records.db');
+  upgradeDatabase(file);
+  return openSqliteStore(file, maxPages === undefined ? {} : { maxPages });
+}
