@@ -19,9 +19,9 @@ export interface IntelServer {
 }
 
 /** Intel's own service. */
-export const INTEL_PCS_URL = 'https://api.trustedservices.intel.com';
+const INTEL_PCS_URL = 'https://api.trustedservices.intel.com';
 /** Azure's cache of Intel's collateral (THIM). */
-export const AZURE_THIM_URL = 'https://global.acccache.azure.net';
+const AZURE_THIM_URL = 'https://global.acccache.azure.net';
 
 const CERTIFICATES_URL = 'https://certificates.trustedservices.intel.com';
 const CHAIN_HEADERS: ReadonlyMap<string, readonly string[]> = new Map([

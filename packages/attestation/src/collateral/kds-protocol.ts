@@ -6,7 +6,7 @@ import { documentName, type DocumentId } from './document.ts';
 import { readCrl } from './read-crl.ts';
 
 /** AMD's Key Distribution Service. */
-export const AMD_KDS_URL = 'https://kdsintf.amd.com';
+const AMD_KDS_URL = 'https://kdsintf.amd.com';
 /** Turin's chips are named by the first bytes of CHIP_ID (spec/evidence.md 9.6.6). */
 const TURIN_ID_DIGITS = 16;
 
