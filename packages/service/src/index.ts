@@ -1,11 +1,22 @@
 export type { Cache, SetOptions, Unsubscribe } from './cache/cache.ts';
+export type { CacheFault } from './cache/cache-error.ts';
+export {
+  createCacheSealing,
+  SEALING_OVERHEAD,
+  type CacheSealing,
+  type CacheSealingOptions,
+} from './cache/cache-sealing.ts';
+export { connectToGate, type GateConnection } from './cache/connect-to-gate.ts';
 export { createMemoryCache, type MemoryCacheOptions } from './cache/memory-cache.ts';
+export { createRedisCache, type RedisCacheOptions } from './cache/redis-cache.ts';
+export { createRedisLink, type RedisLink, type RedisLinkOptions } from './cache/redis-link.ts';
 export {
   openRespConnection,
   type RespConnection,
   type RespConnectionOptions,
 } from './cache/resp-connection.ts';
 export { RespError, RespReader, type RespFrame, type RespReply } from './cache/resp-reply.ts';
+export { withFallback } from './cache/with-fallback.ts';
 export {
   loadConfig,
   type ConfigSources,
