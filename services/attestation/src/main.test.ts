@@ -23,6 +23,7 @@ import { jwkThumbprint } from '@cloister/crypto';
 import { b64, post, random } from './fixture.test.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const NODE = ['--conditions=@cloister/source', MAIN];
 const folder = mkdtempSync(join(tmpdir(), 'cloister-attestation-'));
@@ -91,6 +92,9 @@ const prepare = (): string[] => {
   return (JSON.parse(stdout.toString()) as { issuerKeys: string[] }).issuerKeys;
 };
 
+const cloister = (...args: string[]) =>
+  spawnSync(process.execPath, ['--conditions=@cloister/source', CLI, ...args], { env });
+
 describe('the process', async () => {
   after(() => rmSync(folder, { recursive: true }));
   const id = await writeManifest();
@@ -115,6 +119,20 @@ describe('the process', async () => {
       const { token } = (await attested.json()) as { token: string };
       const result = await verifyToken(token, { issuers: [{ iss: url, keys }], at: new Date() });
       assert.ok(result.ok);
+      const verified = cloister('verify', url, '--manifest', manifestFile, '--json');
+      const { ok, signingKeys } = JSON.parse(verified.stdout.toString()) as {
+        ok: boolean;
+        signingKeys: { ok: boolean; checks: { check: string; outcome: string }[] }[];
+      };
+      assert.equal(verified.status, 0, verified.stdout.toString());
+      assert.ok(ok);
+      const [signing] = signingKeys;
+      const named = signing?.checks.find(({ check }) => check === 'evidence names the key');
+      assert.equal(named?.outcome, 'passed');
+      assert.match(
+        cloister('verify', url, '--manifest', manifestFile).stdout.toString(),
+        /yes {2}Does that enclave hold the key that signs tokens\?/,
+      );
       assert.equal(await stop(), 0);
     }
   });

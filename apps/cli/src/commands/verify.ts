@@ -5,10 +5,12 @@ import { parseRuntimeData, type EvidenceEnvelope } from '@cloister/attestation';
 import { fetchEvidence, verifyService } from '@cloister/client';
 import { createHttpClient } from '@cloister/service';
 import { CommandError } from '../command-error.ts';
+import { runVerifyEnvelope } from '../inspect/run-verify-envelope.ts';
 import { runVerifyFile } from '../inspect/run-verify-file.ts';
 import { placesIn, ROOT } from '../local/places.ts';
 import { random, readTrust } from '../local-trust.ts';
-import { describePeerChecks } from '../print-checks.ts';
+import { describeChecks, describePeerChecks } from '../print-checks.ts';
+import { verifySigningKeys, type SigningKeyResult } from '../signing-keys.ts';
 
 const HELP = `cloister verify <url> [options]   is that service what it says it is?
 
@@ -29,6 +31,7 @@ cloister verify <file> [options]   is the evidence in this file genuine, and acc
   --accept-tcb <status> a TCB status that will do besides the usual; may be repeated
   --min-evaluation-number <n>    the lowest set of TCB documents
   --simulated-root <sha256>      a simulated root in the place of Intel's
+  --manifest <file>     judges an envelope by a trust manifest, as a peer would (with --service, --at)
   --danger-allow-debug           accepts what its operator can read
   --danger-allow-expired <seconds>   accepts collateral that ended so long ago
 
@@ -66,6 +69,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return values.help ? 0 : 64;
   }
   if (!/^https?:\/\//.test(url)) {
+    const { manifest, service, at, json } = values;
+    if (manifest !== undefined) return runVerifyEnvelope(url, { manifest, service, at, json });
     return runVerifyFile(url, {
       collateral: values.collateral,
       source: values.source,
@@ -115,27 +120,42 @@ async function verifyUrl(
         envelope = seen;
       },
     });
+    const signingKeys =
+      service === 'attestation' && result.ok
+        ? await verifySigningKeys(url, { manifest, envelope, transport, at: new Date() })
+        : [];
+    const badKey = signingKeys.find(({ ok }) => !ok);
+    const ok = result.ok && badKey === undefined;
     const summary = {
-      ok: result.ok,
+      ok,
       service,
       manifest: manifest.id,
       format: envelope?.format,
       ...(result.ok ? { claims: result.claims.claims } : { code: result.code }),
+      ...(badKey?.code === undefined ? {} : { code: badKey.code }),
       checks: result.checks,
+      ...(signingKeys.length === 0 ? {} : { signingKeys }),
     };
     if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
     else {
       process.stdout.write(`${url} as ${service}, by manifest ${manifest.id}\n\n`);
       process.stdout.write(`${describePeerChecks(result.checks)}\n`);
+      process.stdout.write(signingKeys.map(describeKey).join(''));
       if (result.ok && result.claims.simulated) {
         process.stdout.write('SIMULATED hardware: this proves nothing against its host.\n');
       }
-      process.stdout.write(result.ok ? 'verified\n' : `refused: ${result.code}\n`);
+      process.stdout.write(ok ? 'verified\n' : `refused: ${summary.code}\n`);
     }
-    return result.ok ? 0 : 2;
+    return ok ? 0 : 2;
   } finally {
     transport.close();
   }
+}
+
+/** A key that signs tokens, under the question whether that enclave holds it. */
+function describeKey({ ok, kid, checks }: SigningKeyResult): string {
+  const answer = ok ? 'yes' : 'NO ';
+  return `${answer}  Does that enclave hold the key that signs tokens? (${kid})\n${describeChecks(checks)}\n`;
 }
 
 async function nameOf(
