@@ -24,7 +24,10 @@ export interface EvidencePage {
   measureBusy(milliseconds: number): Promise<number>;
 }
 
-const ATTEMPTS = 4;
+/** At least so often, and on until it is well below a frame. */
+const ATTEMPTS = 3;
+const MOST_ATTEMPTS = 12;
+const GOOD_MS = 4;
 const files = new Map<string, Promise<Bytes>>();
 
 /** Each file is loaded once. */
@@ -97,7 +100,7 @@ export const page: EvidencePage = {
       if (`${vector.tee}/${vector.kind}` !== wanted) continue;
       let longest = Number.POSITIVE_INFINITY;
       // What disturbs the machine does not come each time; what blocks does.
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      for (let i = 0; i < ATTEMPTS || (longest > GOOD_MS && i < MOST_ATTEMPTS); i++) {
         await rest();
         const judge = (): Promise<unknown> =>
           judgeVector(vector, readerOf(vector), new VerificationCache());

@@ -98,7 +98,7 @@ describe('inspectEvidence', SKIP, () => {
         if (value === undefined) continue;
         const field = fields.find((one) => one.name === name);
         if (field === undefined && files['pckChain'] !== undefined) continue;
-        const text = typeof value === 'string' ? value : JSON.stringify(value);
+        const text: string = typeof value === 'string' ? value : JSON.stringify(value);
         assert.equal(field?.value, text, `${id}: ${name}`);
         compared += 1;
       }
