@@ -13,22 +13,24 @@ const CURVES = [
     digest: 'sha256',
     size: 32,
     order: 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551',
-    node: NODE_EVIDENCE_CRYPTO.importP256,
-    web: WEB_CRYPTO.importP256,
+    node: (point: Bytes) => NODE_EVIDENCE_CRYPTO.importP256(point),
+    web: (point: Bytes) => WEB_CRYPTO.importP256(point),
   },
   {
     curve: 'P-384',
     digest: 'sha384',
     size: 48,
     order: `${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`,
-    node: NODE_EVIDENCE_CRYPTO.importP384,
-    web: WEB_SNP_CRYPTO.importP384,
+    node: (point: Bytes) => NODE_EVIDENCE_CRYPTO.importP384(point),
+    web: (point: Bytes) => WEB_SNP_CRYPTO.importP384(point),
   },
 ] as const;
 const data = new Uint8Array(100).fill(7);
 
 const pointOf = (key: KeyObject, size: number): Bytes =>
   new Uint8Array(key.export({ format: 'der', type: 'spki' }).subarray(-2 * size));
+
+const put = (r: Uint8Array, s: Uint8Array): Bytes => new Uint8Array([...r, ...s]);
 
 async function importKey(by: Import, point: Bytes): Promise<P256Key> {
   const key = await by(point);
@@ -66,7 +68,6 @@ describe('NODE_EVIDENCE_CRYPTO', () => {
           sign(digest, data, { key: privateKey, dsaEncoding: 'ieee-p1363' }),
         );
         const n = decodeHex(order);
-        const put = (r: Uint8Array, s: Uint8Array): Bytes => new Uint8Array([...r, ...s]);
         const [r, s] = [good.subarray(0, size), good.subarray(size)];
         const zero = new Uint8Array(size);
         const ones = new Uint8Array(size).fill(0xff);

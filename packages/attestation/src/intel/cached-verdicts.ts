@@ -20,22 +20,10 @@ import { verifySignedDocument, type DocumentKind, type SignedDocument } from './
 import type { VerificationCache, VerifiedAttestationKey } from './verification-cache.ts';
 import { verifyCrl, type VerifiedCrl } from './verified-crl.ts';
 
-type Digests = readonly [string, string, string];
-
 /** With what verdicts on signatures are made, and where they are kept. */
 export interface VerdictSource {
   readonly cache: VerificationCache;
   readonly crypto: EvidenceCrypto;
-}
-
-/** SHA-256 of three contents: their names in the cache. All at once, where each takes a while. */
-export function digestAll(
-  { crypto }: VerdictSource,
-  [a, b, c]: readonly [Bytes, Bytes, Bytes],
-): Digests | Promise<Digests> {
-  const [x, y, z] = [crypto.sha256Hex(a), crypto.sha256Hex(b), crypto.sha256Hex(c)];
-  const known = typeof x === 'string' && typeof y === 'string' && typeof z === 'string';
-  return known ? [x, y, z] : Promise.all([x, y, z]);
 }
 
 /** The bytes of the PCK chain: in the quote, or (certification data 1 to 4) from collateral. */
@@ -48,23 +36,23 @@ export function pckChainBytes(quote: Quote, pckChain: string | undefined): Bytes
 
 /** A PCK chain that was verified with these anchors before. */
 export function keptPckChain(
-  id: string,
+  pem: Bytes,
   anchors: readonly TrustAnchor[],
-  { cache }: VerdictSource,
+  { cache, crypto }: VerdictSource,
 ): VerifiedPckChain | undefined {
-  const chain = cache.pckChains.get(id);
+  const chain = cache.pckChains.get(pem, crypto.equal);
   return chain !== undefined && isFoundAmong(chain.intermediate, anchors) ? chain : undefined;
 }
 
 /** Verifies a PCK chain, and keeps it. */
 export async function newPckChain(
   pem: Bytes,
-  id: string,
   anchors: readonly TrustAnchor[],
   { cache, crypto }: VerdictSource,
 ): Promise<VerifiedPckChain> {
-  const chain = await verifyPckChain(decodeUtf8(pem, 'PCK chain'), anchors, crypto, cache);
-  cache.pckChains.set(id, chain);
+  const content = copyBytes(pem);
+  const chain = await verifyPckChain(decodeUtf8(content, 'PCK chain'), anchors, crypto, cache);
+  cache.pckChains.set(content, chain);
   return chain;
 }
 
@@ -80,24 +68,23 @@ export function checkLeafInQuote(quote: Quote, { leaf }: VerifiedPckChain): void
 
 /** A CRL that was verified with the key of this CA before. */
 export function keptCrl(
-  id: string,
+  der: Bytes,
   issuer: Issuer,
-  { cache }: VerdictSource,
+  { cache, crypto }: VerdictSource,
 ): VerifiedCrl | undefined {
-  const known = cache.crls.get(id);
+  const known = cache.crls.get(der, crypto.equal);
   return known !== undefined && isSameIssuer(known.verifiedWith, issuer) ? known : undefined;
 }
 
 /** Verifies a CRL with the key of this CA, and keeps it. */
 export async function newCrl(
   der: Bytes,
-  id: string,
   issuer: Issuer,
   name: string,
   { cache }: VerdictSource,
 ): Promise<VerifiedCrl> {
   const crl = await verifyCrl(der, issuer, name);
-  cache.crls.set(id, crl);
+  cache.crls.set(crl.der, crl);
   return crl;
 }
 
@@ -132,11 +119,11 @@ export async function newDocument<Document>(
 
 /** An attestation key for which a QE vouched, in these very bytes, under this PCK key before. */
 export function keptAttestationKey(
-  id: string,
+  { endorsement }: Quote,
   { leaf }: VerifiedPckChain,
-  { cache }: VerdictSource,
+  { cache, crypto }: VerdictSource,
 ): VerifiedAttestationKey | undefined {
-  const known = cache.attestationKeys.get(id);
+  const known = cache.attestationKeys.get(endorsement, crypto.equal);
   return known !== undefined && equalBytes(known.pckSpki, leaf.spki) ? known : undefined;
 }
 
@@ -147,11 +134,11 @@ export async function verifyQeReport(quote: Quote, { leafKey }: VerifiedPckChain
   }
 }
 
-/** Checks that the QE report names the attestation key, and imports it (spec/evidence.md 4.H). */
-export async function importAttestationKey(
+/** Checks that the QE report names the attestation key, imports it (spec/evidence.md 4.H), keeps it. */
+export async function newAttestationKey(
   quote: Quote,
   { leaf }: VerifiedPckChain,
-  crypto: EvidenceCrypto,
+  { cache, crypto }: VerdictSource,
 ): Promise<VerifiedAttestationKey> {
   const qeReport = parseEnclaveReport(copyBytes(quote.qeReport), 'QE report');
   const digest = await crypto.sha256Hex(concatBytes(quote.attestationKey, quote.qeAuthData));
@@ -160,5 +147,7 @@ export async function importAttestationKey(
   }
   const key = await crypto.importP256(quote.attestationKey);
   if (key === undefined) throw new Refusal('quote.signature', 'attestation key is off the curve');
-  return { key, pckSpki: leaf.spki, qeReport };
+  const verified = { key, pckSpki: leaf.spki, qeReport };
+  cache.attestationKeys.set(copyBytes(quote.endorsement), verified);
+  return verified;
 }

@@ -1,4 +1,5 @@
 import { concatBytes, encodeHex, type Bytes } from '@cloister/bytes';
+import type { Equal } from './content-lru.ts';
 
 /** A P-256 public key that was imported: it verifies ECDSA with SHA-256, signatures raw r‖s. */
 export interface P256Key {
@@ -12,8 +13,10 @@ export interface P256Key {
 export interface EvidenceCrypto {
   /** The key of a point x‖y (64 bytes); undefined where it is not on the curve. */
   importP256(point: Bytes): P256Key | undefined | Promise<P256Key | undefined>;
-  /** SHA-256 in lower hex: what contents are called in a cache, and what digests are compared as. */
+  /** SHA-256 in lower hex. */
   sha256Hex(data: Bytes): string | Promise<string>;
+  /** Whether byte strings, which are no secrets, are equal: where that is faster than a loop. */
+  readonly equal?: Equal;
 }
 
 const ECDSA = { name: 'ECDSA', hash: 'SHA-256' };

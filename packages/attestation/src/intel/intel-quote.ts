@@ -2,8 +2,8 @@ import { equalBytes } from '@cloister/bytes';
 import type { IntelPlatformClaims, TcbStatus } from '../claims.ts';
 import type { Check, EvidenceCode } from '../verification.ts';
 import {
-  importAttestationKey,
   keptAttestationKey,
+  newAttestationKey,
   verifyQeReport,
   type VerdictSource,
 } from './cached-verdicts.ts';
@@ -162,13 +162,11 @@ async function verifyQuoteSignatures(
   progress: Progress,
 ): Promise<number> {
   progress.begin('QE report is signed by the PCK key');
-  const id = await source.crypto.sha256Hex(quote.endorsement);
-  let attestation = keptAttestationKey(id, chain, source);
+  let attestation = keptAttestationKey(quote, chain, source);
   if (attestation === undefined) {
     await verifyQeReport(quote, chain);
     progress.begin('QE report names the attestation key');
-    attestation = await importAttestationKey(quote, chain, source.crypto);
-    source.cache.attestationKeys.set(id, attestation);
+    attestation = await newAttestationKey(quote, chain, source);
   }
   progress.begin('QE report matches the QE identity');
   const mismatch = findQeMismatch(attestation.qeReport, identity);

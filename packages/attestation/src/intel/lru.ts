@@ -1,8 +1,8 @@
 /** A map of at most `capacity` entries: the one that was used longest ago makes room. */
-export class Lru<Value> {
+export class Lru<Value, Key extends string | number = string> {
   readonly #capacity: number;
-  readonly #entries = new Map<string, Value>();
-  #newest: string | undefined;
+  readonly #entries = new Map<Key, Value>();
+  #newest: Key | undefined;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -12,7 +12,7 @@ export class Lru<Value> {
     return this.#entries.size;
   }
 
-  get(key: string): Value | undefined {
+  get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
     // The newest need not be moved to the end: most look-ups repeat the last one.
     if (value === undefined || key === this.#newest) return value;
@@ -22,7 +22,7 @@ export class Lru<Value> {
     return value;
   }
 
-  set(key: string, value: Value): void {
+  set(key: Key, value: Value): void {
     this.#entries.delete(key);
     if (this.#capacity === 0) return;
     this.#entries.set(key, value);

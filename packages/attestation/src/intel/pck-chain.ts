@@ -61,11 +61,10 @@ export async function verifyPckChain(
   if (certificate.keyUsage?.has('cRLSign') !== true) {
     throw new Refusal('pck.chain', 'PCK CA certificate: may not sign CRLs');
   }
-  const id = await crypto.sha256Hex(certificate.der);
-  let intermediate = cache.pckCas.get(id);
+  let intermediate = cache.pckCas.get(certificate.der, crypto.equal);
   if (intermediate === undefined || !isFoundAmong(intermediate, anchors)) {
     intermediate = await verifyPckCa(roles, anchors, crypto);
-    cache.pckCas.set(id, intermediate);
+    cache.pckCas.set(certificate.der, intermediate);
   }
   if (!(await isIssuedBy(leaf, intermediate))) {
     throw new Refusal('pck.chain', 'PCK certificate is not signed by the PCK CA');

@@ -1,4 +1,11 @@
-import { DER, DerReader, MalformedError, type Bytes, copyBytes } from '@cloister/bytes';
+import {
+  copyBytes,
+  DER,
+  DerReader,
+  encodeDerOid,
+  MalformedError,
+  type Bytes,
+} from '@cloister/bytes';
 import type { PlatformSvns } from './tcb-level.ts';
 
 /** The SGX extension of PCK certificates (spec/evidence.md 2.4). */
@@ -28,48 +35,61 @@ export interface PckConfiguration {
 const NAME = 'PCK extension';
 const SGX_TYPES = ['standard', 'scalable', 'scalable-with-integrity'] as const;
 const CONFIGURATION = ['dynamicPlatform', 'cachedKeys', 'smtEnabled'] as const;
+/** Arcs of the 16 components of a TCB. */
+const COMPONENTS = Array.from({ length: 16 }, (_, i) => i + 1);
+/** What the identifiers of the entries begin with, as encoded: read a few dozen times for each. */
+const ARCS = encodeDerOid(SGX_EXTENSION_OID).subarray(2);
+const TCB_ARCS = Uint8Array.of(...ARCS, 2);
+const CONFIGURATION_ARCS = Uint8Array.of(...ARCS, 7);
 
 /**
  * Reads the extension's value: five entries, or seven in certificates by the Platform CA, each
  * once. MalformedError for all else.
  */
 export function parsePckExtension(value: Uint8Array): PckExtension {
-  const entries = readEntries(new DerReader(value, NAME), `${SGX_EXTENSION_OID}.`);
-  const take = (arc: string): DerReader => entries.get(arc) ?? missing(arc);
-  const tcb = readEntries(take('2'), `${SGX_EXTENSION_OID}.2.`);
-  const takeTcb = (arc: string): DerReader => tcb.get(arc) ?? missing(`2.${arc}`);
+  const entries = readEntries(new DerReader(value, NAME), ARCS);
+  const take = (arc: number): DerReader => entries.get(arc) ?? missing(String(arc));
+  const tcb = readEntries(take(2), TCB_ARCS);
+  const takeTcb = (arc: number): DerReader => tcb.get(arc) ?? missing(`2.${arc}`);
   const extension = {
-    ppid: readOctets(take('1'), 16),
-    components: Array.from({ length: 16 }, (_, i) => readInteger(takeTcb(String(i + 1)), 0xff)),
-    pceSvn: readInteger(takeTcb('17'), 0xffff),
-    cpuSvn: readOctets(takeTcb('18'), 16),
-    pceId: readOctets(take('3'), 2),
-    fmspc: readOctets(take('4'), 6),
-    sgxType: readSgxType(take('5')),
+    ppid: readOctets(take(1), 16),
+    components: COMPONENTS.map((arc) => readInteger(takeTcb(arc), 0xff)),
+    pceSvn: readInteger(takeTcb(17), 0xffff),
+    cpuSvn: readOctets(takeTcb(18), 16),
+    pceId: readOctets(take(3), 2),
+    fmspc: readOctets(take(4), 6),
+    sgxType: readSgxType(take(5)),
   };
   if (tcb.size !== 18) throw new MalformedError('bad_value', `${NAME}: TCB`);
   if (entries.size === 5) return extension;
   if (entries.size !== 7) throw new MalformedError('bad_value', `${NAME}: number of entries`);
   return {
     ...extension,
-    platformInstanceId: readOctets(take('6'), 16),
-    configuration: readConfiguration(take('7')),
+    platformInstanceId: readOctets(take(6), 16),
+    configuration: readConfiguration(take(7)),
   };
 }
 
-/** A SEQUENCE OF {OID, value}: cursors at the values, by the arc after the prefix. */
-function readEntries(outer: DerReader, prefix: string): Map<string, DerReader> {
-  const entries = new Map<string, DerReader>();
+/** A SEQUENCE OF {OID, value}: cursors at the values, by the arc after the encoded prefix. */
+function readEntries(outer: DerReader, prefix: Uint8Array): Map<number, DerReader> {
+  const entries = new Map<number, DerReader>();
   const list = outer.enter(DER.SEQUENCE);
   outer.end();
   while (!list.done) {
     const entry = list.enter(DER.SEQUENCE);
-    const oid = entry.oid();
-    const arc = oid.slice(prefix.length);
-    if (!oid.startsWith(prefix) || arc.includes('.') || entries.has(arc)) entry.fail();
+    const oid = entry.expect(DER.OBJECT_IDENTIFIER).value;
+    const arc = oid[prefix.length] ?? 0xff;
+    // Arcs below 0x80 are one byte.
+    const follows = oid.length === prefix.length + 1 && arc < 0x80 && startsWith(oid, prefix);
+    if (!follows || entries.has(arc)) entry.fail();
     entries.set(arc, entry);
   }
   return entries;
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false;
+  return true;
 }
 
 function missing(arc: string): never {
@@ -96,10 +116,10 @@ function readSgxType(reader: DerReader): PckExtension['sgxType'] {
 }
 
 function readConfiguration(reader: DerReader): PckConfiguration {
-  const entries = readEntries(reader, `${SGX_EXTENSION_OID}.7.`);
+  const entries = readEntries(reader, CONFIGURATION_ARCS);
   const configuration: { -readonly [K in keyof PckConfiguration]: PckConfiguration[K] } = {};
   for (const [arc, entry] of entries) {
-    const name = CONFIGURATION[Number(arc) - 1] ?? entry.fail();
+    const name = CONFIGURATION[arc - 1] ?? entry.fail();
     configuration[name] = entry.boolean();
     entry.end();
   }

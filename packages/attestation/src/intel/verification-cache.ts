@@ -5,6 +5,7 @@ import type { VerifiedAmdCrl } from '../snp/amd-crl.ts';
 import type { VerifiedVek } from '../snp/vek.ts';
 import type { EnclaveReport } from './enclave-report.ts';
 import type { P256Key } from './evidence-crypto.ts';
+import { ContentLru } from './content-lru.ts';
 import { Lru } from './lru.ts';
 import type { VerifiedPckCa, VerifiedPckChain } from './pck-chain.ts';
 import type { QeIdentity } from './qe-identity.ts';
@@ -34,26 +35,26 @@ export interface VerificationCacheLimits {
  * or TCB is kept: those are made for each quote. Only what was verified gets in.
  */
 export class VerificationCache {
-  readonly pckChains: Lru<VerifiedPckChain>;
-  readonly pckCas: Lru<VerifiedPckCa>;
+  readonly pckChains: ContentLru<VerifiedPckChain>;
+  readonly pckCas: ContentLru<VerifiedPckCa>;
   /** CA certificates of verified PCK chains as read, by their PEM. */
   readonly caCertificates: Lru<Certificate>;
-  readonly crls: Lru<VerifiedCrl>;
+  readonly crls: ContentLru<VerifiedCrl>;
   readonly tcbInfos: Lru<SignedDocument<TcbInfo>>;
   readonly qeIdentities: Lru<SignedDocument<QeIdentity>>;
-  readonly attestationKeys: Lru<VerifiedAttestationKey>;
+  readonly attestationKeys: ContentLru<VerifiedAttestationKey>;
   readonly veks: Lru<VerifiedVek>;
   readonly amdCas: Lru<VerifiedAmdCa>;
   readonly amdCrls: Lru<VerifiedAmdCrl>;
 
   constructor({ entries = 256, attestationKeys = 1024 }: VerificationCacheLimits = {}) {
-    this.pckChains = new Lru(entries);
-    this.pckCas = new Lru(entries);
+    this.pckChains = new ContentLru(entries);
+    this.pckCas = new ContentLru(entries);
     this.caCertificates = new Lru(entries);
-    this.crls = new Lru(entries);
+    this.crls = new ContentLru(entries);
     this.tcbInfos = new Lru(entries);
     this.qeIdentities = new Lru(entries);
-    this.attestationKeys = new Lru(attestationKeys);
+    this.attestationKeys = new ContentLru(attestationKeys);
     this.veks = new Lru(entries);
     this.amdCas = new Lru(entries);
     this.amdCrls = new Lru(entries);

@@ -1,6 +1,5 @@
 import {
   checkLeafInQuote,
-  digestAll,
   keptCrl,
   keptDocument,
   keptPckChain,
@@ -57,22 +56,18 @@ export async function verifyCollateral(
   progress.begin('PCK chain leads to a trusted root');
   const pem = pckChainBytes(quote, collateral.pckChain);
   const { rootCaCrl, pckCrl } = collateral;
-  const ids = digestAll(source, [pem, rootCaCrl, pckCrl]);
-  const [chainId, rootCrlId, pckCrlId] = ids instanceof Promise ? await ids : ids;
-  const chain =
-    keptPckChain(chainId, anchors, source) ?? (await newPckChain(pem, chainId, anchors, source));
+  const chain = keptPckChain(pem, anchors, source) ?? (await newPckChain(pem, anchors, source));
   checkLeafInQuote(quote, chain);
   const { leaf, intermediate } = chain;
   const { root } = intermediate;
 
   progress.begin('root CA CRL is by the root');
   const rootCrl =
-    keptCrl(rootCrlId, root, source) ??
-    (await newCrl(rootCaCrl, rootCrlId, root, 'root CA CRL', source));
+    keptCrl(rootCaCrl, root, source) ?? (await newCrl(rootCaCrl, root, 'root CA CRL', source));
   progress.begin('PCK CRL is by the PCK CA');
   const leafCrl =
-    keptCrl(pckCrlId, intermediate, source) ??
-    (await newCrl(pckCrl, pckCrlId, intermediate, 'PCK CRL', source));
+    keptCrl(pckCrl, intermediate, source) ??
+    (await newCrl(pckCrl, intermediate, 'PCK CRL', source));
   progress.begin('PCK CA is not revoked');
   checkNotRevoked(intermediate.certificate, rootCrl, 'PCK CA', 'pckca.revoked');
   progress.begin('PCK certificate is not revoked');
