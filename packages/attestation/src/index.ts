@@ -243,3 +243,10 @@ export {
   verifySigningCertificate,
   type SigningCertificate,
 } from './token/signing-certificate.ts';
+export {
+  CLAIMS_VERSION,
+  hasKss,
+  incomingClaims,
+  scalarClaimsOf,
+  type ScalarClaims,
+} from './policy/service-claims.ts';

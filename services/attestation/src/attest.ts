@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import {
-  serviceClaim,
+  CLAIMS_VERSION,
+  incomingClaims,
+  scalarClaimsOf,
   type Appraisal,
   type EvidenceClaims,
-  type PolicyClaim,
   type PolicyOutcome,
 } from '@cloister/attestation';
 import { encodeBase64url, encodeHex, type Bytes, type JsonObject } from '@cloister/bytes';
@@ -72,7 +73,9 @@ export async function attest(
   if (!appraisal.ok) throw refusalOf(appraisal.code ?? 'policy.tee', appraisal.checks);
   const said = serviceSays(request, evidence);
   const explain = notes !== undefined;
-  const outcome = policy.policy.evaluate(incomingClaims(policy, evidence, said), { explain });
+  const scalars = scalarClaimsOf(claims);
+  const incoming = incomingClaims({ tee: claims.tee, scalars, said, policyHash: policy.hash });
+  const outcome = policy.policy.evaluate(incoming, { explain });
   notes?.evaluated(policy, outcome);
   if (!outcome.ok) throw new AzureError('PolicyEvaluationError', outcome.message, outcome.code);
   const payload = attestationPayload({
@@ -81,14 +84,12 @@ export async function attest(
     id: encodeHex(random(32)),
     policyHash: policy.hash,
     policySigner: policy.signer,
-    service: { ...evidence.scalars, ...said, 'x-ms-ver': VERSION },
+    service: { ...scalars, ...said, 'x-ms-ver': CLAIMS_VERSION },
     issued: outcome.issued,
   });
   const unsigned = request.draftPolicy !== undefined;
   return { token: signPayload(payload, keys.current(), { baseUrl, unsigned }), claims };
 }
-
-const VERSION = '1.0';
 
 /** The stored policy, or the draft that the request brings: its token then has no signature. */
 async function policyFor(
@@ -157,28 +158,4 @@ function serviceSays(
   if (initTimeData?.json !== undefined) said['x-ms-inittime'] = initTimeData.json;
   if (nonce !== undefined) said['nonce'] = nonce;
   return said;
-}
-
-/**
- * What the policy sees (spec/azure-attestation.md 4.6): all that the service says, objects as
- * JSON text that may be looked at and never be issued, and the older names of some.
- */
-function incomingClaims(
-  { hash }: ActivePolicy,
-  { scalars, aliases }: VerifiedEvidence,
-  said: JsonObject,
-): PolicyClaim[] {
-  const claims = Object.entries(scalars).map(([type, value]) => serviceClaim(type, value));
-  for (const [type, value] of Object.entries(said))
-    claims.push(
-      typeof value === 'string'
-        ? serviceClaim(type, value)
-        : serviceClaim(type, JSON.stringify(value), true),
-    );
-  for (const [type, of] of Object.entries(aliases)) {
-    const claim = claims.find((one) => one.type === of);
-    if (claim !== undefined) claims.push({ ...claim, type });
-  }
-  claims.push(serviceClaim('x-ms-ver', VERSION), serviceClaim('x-ms-policy-hash', hash));
-  return claims;
 }

@@ -1,18 +1,14 @@
-import type { Check, ClaimValue, EvidenceClaims, VerificationCache } from '@cloister/attestation';
+import type { Check, EvidenceClaims, VerificationCache } from '@cloister/attestation';
 import type { Bytes, JsonObject } from '@cloister/bytes';
 import type { CollateralStore } from '../collateral/collateral-store.ts';
 import type { Roots } from './roots.ts';
 
-/** Evidence whose claims are genuine, in the words of Azure Attestation's tokens. */
+/** Evidence whose claims are genuine, and what tokens say of it besides them. */
 export interface VerifiedEvidence {
   readonly claims: EvidenceClaims;
   readonly checks: readonly Check[];
-  /** What stands in the token, and what policies see. */
-  readonly scalars: Readonly<Record<string, ClaimValue>>;
   /** What stands in the token, and what policies see as read-only JSON text. */
   readonly objects: JsonObject;
-  /** Other names by which policies may ask for scalars (spec/azure-attestation.md 3.3). */
-  readonly aliases: Readonly<Record<string, string>>;
   /** Names under which the token repeats runtime data that is no JSON. */
   readonly heldDataNames: readonly string[];
   /** 128 hex digits; SHA-256 of the runtime data comes first. */

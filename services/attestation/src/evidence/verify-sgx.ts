@@ -1,9 +1,4 @@
-import {
-  unwrapOpenEnclaveReport,
-  verifySgxQuote,
-  type ClaimValue,
-  type SgxClaims,
-} from '@cloister/attestation';
+import { hasKss, unwrapOpenEnclaveReport, verifySgxQuote } from '@cloister/attestation';
 import { MalformedError, type Bytes } from '@cloister/bytes';
 import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { refusalOf } from '../refusal.ts';
@@ -41,9 +36,7 @@ async function verify(
   return {
     claims,
     checks,
-    scalars: sgxScalars(claims),
     objects: { 'x-ms-sgx-collateral': hashes, 'maa-attestationcollateral': hashes },
-    aliases: ALIASES,
     heldDataNames: HELD_DATA,
     reportData: claims.reportData,
     initTimeRegister: hasKss(claims) ? claims.configId : undefined,
@@ -60,42 +53,3 @@ function unwrap(report: Bytes): Bytes {
 }
 
 const HELD_DATA = ['x-ms-sgx-ehd', 'maa-ehd', 'aas-ehd'];
-
-/** The older names of incoming claims (spec/azure-attestation.md 3.3). */
-const ALIASES = {
-  '$is-debuggable': 'x-ms-sgx-is-debuggable',
-  '$product-id': 'x-ms-sgx-product-id',
-  '$sgx-mrsigner': 'x-ms-sgx-mrsigner',
-  '$sgx-mrenclave': 'x-ms-sgx-mrenclave',
-  $svn: 'x-ms-sgx-svn',
-  $tee: 'x-ms-attestation-type',
-  '$maa-ehd': 'maa-ehd',
-  '$aas-ehd': 'aas-ehd',
-  '$maa-attestationcollateral': 'maa-attestationcollateral',
-};
-
-/** The claims of an enclave (spec/azure-attestation.md 3.3). */
-function sgxScalars(claims: SgxClaims): Record<string, ClaimValue> {
-  return {
-    'x-ms-attestation-type': claims.simulated ? 'simulated' : 'sgx',
-    'x-ms-sgx-is-debuggable': claims.debug,
-    'x-ms-sgx-product-id': claims.isvProdId,
-    'x-ms-sgx-svn': claims.isvSvn,
-    'x-ms-sgx-mrenclave': claims.mrenclave,
-    'x-ms-sgx-mrsigner': claims.mrsigner,
-    'x-ms-sgx-report-data': claims.reportData,
-    ...(hasKss(claims)
-      ? {
-          'x-ms-sgx-config-id': claims.configId,
-          'x-ms-sgx-config-svn': claims.configSvn,
-          'x-ms-sgx-isv-extended-product-id': claims.isvExtProdId,
-          'x-ms-sgx-isv-family-id': claims.isvFamilyId,
-        }
-      : {}),
-  };
-}
-
-/** ATTRIBUTES.KSS (Intel SDM vol. 3D, 35.7.1): only then do CONFIGID and its relatives mean anything. */
-function hasKss({ attributes }: SgxClaims): boolean {
-  return (Number.parseInt(attributes.slice(0, 2), 16) & 0x80) !== 0;
-}

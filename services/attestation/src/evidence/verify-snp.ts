@@ -1,4 +1,4 @@
-import { verifySnpReport, type ClaimValue, type SnpClaims } from '@cloister/attestation';
+import { verifySnpReport } from '@cloister/attestation';
 import {
   decodePem,
   decodeUtf8,
@@ -36,9 +36,7 @@ export const verifySnp: VerifyEvidence = async (submitted, { cache, verification
   return {
     claims,
     checks,
-    scalars: snpScalars(claims),
     objects: {},
-    aliases: {},
     heldDataNames: ['x-ms-sevsnpvm-ehd'],
     reportData: claims.reportData,
     initTimeRegister: claims.hostData,
@@ -84,30 +82,4 @@ function sortChain(chain: readonly Bytes[]): Omit<SnpEvidence, 'report'> {
   }
   if (vek === undefined) throw new MalformedError('truncated', 'VcekCertChain');
   return { vek, ask, ark };
-}
-
-/** The claims of a guest (spec/azure-attestation.md 3.4). */
-function snpScalars(claims: SnpClaims): Record<string, ClaimValue> {
-  const smt = ((BigInt(claims.policy) >> 16n) & 1n) === 1n;
-  const { bootloader, tee, snp, microcode } = claims.reportedTcb;
-  return {
-    'x-ms-attestation-type': 'sevsnpvm',
-    'x-ms-sevsnpvm-authorkeydigest': claims.authorKeyDigest,
-    'x-ms-sevsnpvm-bootloader-svn': bootloader,
-    'x-ms-sevsnpvm-familyId': claims.familyId,
-    'x-ms-sevsnpvm-guestsvn': claims.guestSvn,
-    'x-ms-sevsnpvm-hostdata': claims.hostData,
-    'x-ms-sevsnpvm-idkeydigest': claims.idKeyDigest,
-    'x-ms-sevsnpvm-imageId': claims.imageId,
-    'x-ms-sevsnpvm-is-debuggable': claims.debug,
-    'x-ms-sevsnpvm-launchmeasurement': claims.measurement,
-    'x-ms-sevsnpvm-microcode-svn': microcode,
-    'x-ms-sevsnpvm-migration-allowed': claims.migrateMA,
-    'x-ms-sevsnpvm-reportdata': claims.reportData,
-    'x-ms-sevsnpvm-reportid': claims.reportId,
-    'x-ms-sevsnpvm-smt-allowed': smt,
-    'x-ms-sevsnpvm-snpfw-svn': snp,
-    'x-ms-sevsnpvm-tee-svn': tee,
-    'x-ms-sevsnpvm-vmpl': claims.vmpl,
-  };
 }
