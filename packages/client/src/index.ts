@@ -48,3 +48,26 @@ export {
   verifyService,
   type VerifyServiceOptions,
 } from './verify-service.ts';
+export type { BrokerAddress, BrokerRefusal } from './broker-channel.ts';
+export {
+  BrokerClient,
+  currentVersion,
+  fetchSecret,
+  type AttestedIdentity,
+  type CounterMove,
+  type PartyVoice,
+  type SecretQuery,
+} from './broker-client.ts';
+export {
+  createHeadFeed,
+  fetchHead,
+  fetchHeads,
+  fetchManifestText,
+  type HeadFeed,
+  type HeadSource,
+} from './broker-heads.ts';
+export {
+  PARTY_STATEMENT_TYP,
+  signPartyStatement,
+  type PartyPurpose,
+} from './broker-statement.ts';

@@ -1,0 +1,60 @@
+import type { Broker, BrokerPhase } from './broker.ts';
+
+/** What a broker does by itself. */
+export interface Duties {
+  /** Does now what is due. */
+  tick(): Promise<void>;
+  stop(): void;
+}
+
+/** Heads are signed every minute (design 2.1, rule 8). */
+const HEAD_SECONDS = 60;
+/** A broker that waits for its witness asks again after so long. */
+const RETRY_MS = 1000;
+
+/** Compares with the witness and signs heads, until it is stopped. */
+export function startDuties(
+  broker: Broker,
+  options: {
+    readonly onError: (error: unknown) => void;
+    readonly onPhase: (phase: BrokerPhase) => void;
+    /** Whether it goes on by itself; tests tick by hand. */
+    readonly timers?: boolean;
+  },
+): Duties {
+  const { onError, onPhase, timers = true } = options;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let told: BrokerPhase | undefined;
+  let due = 0;
+
+  const tick = async (): Promise<void> => {
+    if (broker.opened !== undefined) await broker.refresh();
+    if (broker.opened !== undefined && broker.trust !== undefined) {
+      const waiting = broker.phase !== 'active';
+      if (waiting || broker.now() >= due) await broker.gate.check();
+      if (broker.phase === 'active' && (waiting || broker.now() >= due)) {
+        due = broker.now() + HEAD_SECONDS;
+        await broker.issueHead();
+      }
+    }
+    if (broker.phase !== told) {
+      told = broker.phase;
+      onPhase(told);
+    }
+  };
+  const schedule = (): void => {
+    if (stopped || !timers) return;
+    timer = setTimeout(() => {
+      tick().catch(onError).finally(schedule);
+    }, RETRY_MS);
+  };
+  schedule();
+  return {
+    tick,
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
