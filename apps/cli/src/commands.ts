@@ -11,6 +11,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['verify', () => import('./commands/verify.ts')],
   ['quote', () => import('./commands/quote.ts')],
   ['collateral', () => import('./commands/collateral.ts')],
+  ['policy', () => import('./commands/policy.ts')],
   ['portal', () => import('./commands/portal.ts')],
   ['vectors', () => import('./commands/vectors.ts')],
 ]);
@@ -25,6 +26,7 @@ export const HELP = `cloister: use a medical platform and an AI provider without
   cloister verify <url|file> …                   verify the evidence of a running service, or of a file
   cloister quote inspect <file> [--json]         show what stands in evidence, field by field
   cloister collateral fetch|inspect …            make an offline bundle of collateral, and check one
+  cloister policy check|explain <file> …         read an attestation policy; which rule fires, and why
   cloister portal verify <url>                    is that portal the build that was agreed on?
   cloister vectors <manifest.json> [--json]      verify a manifest of test evidence, one line per entry
 
