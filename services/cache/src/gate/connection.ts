@@ -73,9 +73,7 @@ export class Connection {
     this.#parser = new RequestParser(deps.limits.before, argumentLimit);
     client.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#toClient = new Outlet(client, deps.now, () => this.#settle());
-    client.on('end', () => this.#cut('ended'));
-    client.on('error', () => this.#cut('ended'));
-    client.on('close', () => this.#cut('ended'));
+    for (const event of ['end', 'error', 'close']) client.on(event, () => this.#cut('ended'));
   }
 
   /** Whether it has logged in. */
@@ -286,8 +284,7 @@ export class Connection {
       else this.#settle();
     });
     this.#toUpstream = new Outlet(upstream, this.#deps.now, () => this.#settle());
-    upstream.on('error', () => this.#lose());
-    upstream.on('close', () => this.#lose());
+    for (const event of ['end', 'error', 'close']) upstream.on(event, () => this.#lose());
   }
 
   /** Redis is told of the protocol; its own answer, with its own facts, is not shown. */
