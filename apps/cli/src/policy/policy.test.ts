@@ -59,9 +59,9 @@ const explain = (policy: CompiledPolicy, changes: Partial<ExplainOptions>) =>
     ...changes,
   });
 
-describe('cloister policy', () => {
-  after(() => rmSync(folder, { recursive: true }));
+after(() => rmSync(folder, { recursive: true }));
 
+describe('cloister policy', () => {
   it('check reads a policy and names its hash, or shows where it cannot be read', () => {
     const good = cloister('check', file('good.txt', 'version=1.0; authorizationrules{};'));
     assert.equal(good.status, 0);
