@@ -98,7 +98,7 @@ export async function fuzz(
 
 /** Reads one input; undefined where every rule held. */
 async function tryInput(target: Target, input: Bytes): Promise<Finding | undefined> {
-  const { limitMs = 100, run, documented = isMalformed } = target;
+  const { limitMs = 250, run, documented = isMalformed } = target;
   const copy = input.slice();
   const start = performance.now();
   let problem: string | undefined;

@@ -7,7 +7,7 @@ export interface Target {
   readonly words?: readonly string[];
   /** How large inputs get; 64 KiB unless told. */
   readonly maxLength?: number;
-  /** The longest that one input may take, in milliseconds; 100 unless told. */
+  /** The longest that one input may take, in milliseconds; 250 unless told. */
   readonly limitMs?: number;
   /** Reads; whatever it throws must be one of the errors that are documented. */
   readonly run: (input: Uint8Array<ArrayBuffer>) => unknown;

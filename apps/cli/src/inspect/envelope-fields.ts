@@ -1,5 +1,5 @@
 import { parseRuntimeData, type EvidenceEnvelope } from '@cloister/attestation';
-import { decodeUtf8, MalformedError, type JsonValue } from '@cloister/bytes';
+import { decodeUtf8, parseJsonObject, type JsonValue } from '@cloister/bytes';
 import { parseJws } from '@cloister/crypto';
 import { attemptSections } from './certificate-fields.ts';
 import { showBytes } from './field-reader.ts';
@@ -63,10 +63,7 @@ function runtimeFields(bytes: Uint8Array): Field[] {
 
 function tokenFields(token: string): Field[] {
   const { header, payload, signature } = parseJws(token);
-  const claims: unknown = JSON.parse(decodeUtf8(payload, 'token'));
-  if (typeof claims !== 'object' || claims === null) {
-    throw new MalformedError('bad_value', 'token: payload');
-  }
+  const claims = parseJsonObject(decodeUtf8(payload, 'token'), 'token');
   const dates = ['iat', 'nbf', 'exp'];
   return [
     ...Object.entries(header).map(([name, value]) => ({
