@@ -164,6 +164,20 @@ describe('inspectEvidence', SKIP, () => {
     assert.equal(seam, field('TD quote: TD report, TDX 1.0', 'MRSEAM'));
   });
 
+  it('says that a token in an envelope cannot be read', () => {
+    const quote = bytesOf('sgx/quotes/azuresamples-enclave.info.debug-7ae719.bin');
+    const envelope = {
+      format: 'sgx-quote',
+      evidence: encodeBase64url(quote),
+      runtimeData: encodeBase64url(encodeUtf8('{}')),
+      tokens: [`eyJhbGciOiJFUzI1NiJ9.${encodeBase64url(encodeUtf8('{"a":1'))}.AAAA`],
+    };
+    const { problems, sections } = inspect(encodeUtf8(JSON.stringify(envelope)));
+    assert.equal(problems.length, 2);
+    assert.match(problems[1] ?? '', /token/);
+    assert.ok(sections.some(({ title }) => title === 'SGX enclave report'));
+  });
+
   it('prints offsets, values and meanings', () => {
     const text = printInspection(inspect(bytesOf('maa/sdk/oe-debug.report.bin')));
     assert.match(text, /^SGX quote, version 3 \(in Open Enclave report\), 4600 bytes/);
