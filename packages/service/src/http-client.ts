@@ -17,6 +17,11 @@ export interface HttpClientOptions {
   readonly maxBytes?: number;
   /** How many connections to one origin are kept open; 32 unless told. */
   readonly connections?: number;
+  /**
+   * TLS 1.2 as well: for servers of others whose documents are signed, such as the collateral
+   * services of Intel and AMD. TLS 1.3 alone unless told.
+   */
+  readonly allowTls12?: boolean;
 }
 
 /** A client whose connections can be closed. */
@@ -38,7 +43,10 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const { origins, timeoutMs = 60_000, maxBytes = 64 << 20, connections = 32 } = options;
   const pool = { keepAlive: true, maxFreeSockets: connections, scheduling: 'lifo' } as const;
   const http = new HttpAgent(pool);
-  const https = new HttpsAgent({ ...pool, minVersion: 'TLSv1.3' });
+  const https = new HttpsAgent({
+    ...pool,
+    minVersion: options.allowTls12 === true ? 'TLSv1.2' : 'TLSv1.3',
+  });
   const call = async (request: Request): Promise<Response> => {
     const url = new URL(request.url);
     if (origins !== undefined && !origins.includes(url.origin))

@@ -78,7 +78,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return inspect(path, values);
   }
   if (!values.help && (action === 'fetch' || action === 'numbers') && positionals.length === 1) {
-    const transport = createHttpClient();
+    const transport = createHttpClient({ allowTls12: true });
     try {
       const sources = openSources({
         names: values.source ?? ['pcs', 'kds'],

@@ -40,7 +40,7 @@ const USUAL: readonly TcbStatus[] = ['UpToDate', 'SWHardeningNeeded'];
 
 /** Verifies and appraises the evidence in a file, and says so: 0 good, 2 refused. */
 export async function runVerifyFile(path: string, options: VerifyFileOptions): Promise<number> {
-  const transport = createHttpClient();
+  const transport = createHttpClient({ allowTls12: true });
   try {
     const file = readEvidence(await readFile(path));
     const names = options.source ?? [];

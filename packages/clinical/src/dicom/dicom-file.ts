@@ -59,7 +59,7 @@ const MAX_ALL_SAMPLES = 2 ** 31;
 /** A file with more bytes is refused before it is read. */
 export const MAX_FILE_BYTES: number = 1 << 29;
 /** A deflated data set may not grow past this. */
-const MAX_INFLATED = 1 << 28;
+const MAX_INFLATED = 64 << 20;
 const PREAMBLE = 128;
 const UID = /^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+$/;
 
