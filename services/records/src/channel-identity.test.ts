@@ -2,32 +2,37 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ServiceIdentity } from '@cloister/attester';
 import type { Bytes } from '@cloister/bytes';
-import { encodeKeyConfigs } from '@cloister/channel';
-import { createChannelIdentity } from './channel-identity.ts';
+import { type ChannelKeys, encodeKeyConfigs } from '@cloister/channel';
 import { memorySecrets } from '../tools/test-secrets.ts';
+import { createChannelIdentity } from './channel-identity.ts';
+import { createSealedChannelKeys } from './channel-keys.ts';
 
 const HOUR = 3600_000;
+const SPAN = 22 * HOUR;
 
-/** Secrets in memory, and a clock that can be set. */
+/** Shared secrets, and a clock that can be set: at first one hour and a bit into a span. */
 function world() {
   const kept = new Map<string, Bytes>();
   const secrets = memorySecrets(kept);
-  const state = { at: new Date('2026-11-24T00:00:00Z'), kept, identified: [] as Bytes[] };
+  const state = { at: 22_000 * SPAN + 1.1 * HOUR, kept, identified: [] as Bytes[] };
+  const now = (): Date => new Date(state.at);
   const make = () =>
     createChannelIdentity({
-      secrets,
-      kem: 'x25519',
-      now: () => state.at,
+      source: createSealedChannelKeys({ secrets, kem: 'x25519', now }),
+      now,
       identify: (ohttp) => {
         state.identified.push(ohttp);
         return Promise.resolve({ ohttpKeys: ohttp } as unknown as ServiceIdentity);
       },
     });
-  const later = (hours: number) => {
-    state.at = new Date(state.at.getTime() + hours * HOUR);
+  const later = (hours: number): void => {
+    state.at += hours * HOUR;
   };
   return { state, make, later };
 }
+const configs = (keys: readonly ChannelKeys[]) => keys.map((key) => encodeKeyConfigs(key));
+const opens = (keys: readonly ChannelKeys[], shown: Bytes | undefined): boolean =>
+  configs(keys).some((config) => Buffer.from(config).equals(shown ?? new Uint8Array()));
 
 describe('createChannelIdentity', () => {
   it('keeps the key over a restart', async () => {
@@ -39,11 +44,18 @@ describe('createChannelIdentity', () => {
     assert.equal(second.keys().length, 1);
   });
 
-  it('makes a new key after 23 hours, and lets go of the old one after 24', async () => {
+  it('gives replicas that start together the same key', async () => {
+    const { make, state } = world();
+    const replicas = await Promise.all([make(), make(), make()]);
+    for (const { ohttpKeys } of replicas) assert.deepEqual(ohttpKeys, replicas[0]?.ohttpKeys);
+    assert.equal(state.kept.size, 1);
+  });
+
+  it('shows another key every 22 hours, and lets go of the old one an hour later', async () => {
     const { make, later, state } = world();
     const identity = await make();
     const old = identity.ohttpKeys;
-    later(22.9);
+    later(20.8);
     await identity.renew();
     assert.deepEqual(identity.ohttpKeys, old);
     later(0.2);
@@ -51,17 +63,31 @@ describe('createChannelIdentity', () => {
     assert.notDeepEqual(identity.ohttpKeys, old);
     assert.deepEqual(state.identified.at(-1), identity.ohttpKeys);
     const [current, previous] = identity.keys();
-    assert.deepEqual(current && encodeKeyConfigs(current), identity.ohttpKeys);
-    assert.deepEqual(previous && encodeKeyConfigs(previous), old);
+    assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys, old]);
     assert.notEqual(current?.config.keyId, previous?.config.keyId);
-    later(1);
-    assert.equal(identity.keys().length, 1);
+    // Without a renewal too: a key ends when its time is over.
+    later(0.95);
+    assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys]);
+    await identity.renew();
+    assert.equal(state.kept.size, 1, 'the old key is nowhere');
   });
 
-  it('does not take up a key that has ended, is of the future, of another kind or spoilt', async () => {
+  it('opens in every replica what any of them shows, at every moment of a day', async () => {
+    const { make, later } = world();
+    const replicas = [await make(), await make()];
+    // Renewed every ten minutes, but never at the same time.
+    for (let minutes = 0; minutes < 30 * 60; minutes += 5) {
+      later(1 / 12);
+      await replicas[(minutes / 5) % 2]?.renew();
+      for (const { ohttpKeys } of replicas)
+        for (const { keys } of replicas) assert.ok(opens(keys(), ohttpKeys), `minute ${minutes}`);
+    }
+  });
+
+  it('does not take up a key that has ended, is of the future or is lost', async () => {
     const cases: ((w: ReturnType<typeof world>) => void)[] = [
       ({ later }) => later(25),
-      ({ later }) => later(-1),
+      ({ later }) => later(-23),
       ({ state }) => state.kept.clear(),
     ];
     for (const change of cases) {

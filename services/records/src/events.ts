@@ -25,6 +25,8 @@ export type RecordsEvents = {
     readonly ms: number;
     readonly code?: SafeText;
   };
+  /** Another replica has taken the job over. */
+  readonly job_left: { readonly task: SafeText };
   readonly job_ended: {
     readonly task: SafeText;
     readonly status: SafeText;

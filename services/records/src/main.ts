@@ -34,9 +34,11 @@ import {
 } from '@cloister/service';
 import { createApp } from './app.ts';
 import { createChannelIdentity } from './channel-identity.ts';
+import { createSealedChannelKeys } from './channel-keys.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
 import { createJobWorker } from './jobs/worker.ts';
+import { newId } from './new-id.ts';
 import { openData } from './open-data.ts';
 import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
@@ -130,10 +132,8 @@ async function run(): Promise<void> {
   const issuer = createAttestationClient({ baseUrl: attestation, transport });
   const [kem = 'x-wing'] = manifest.services[SERVICE]?.config?.kems ?? [];
   const channel = await createChannelIdentity({
-    secrets,
-    kem,
+    source: createSealedChannelKeys({ secrets, kem, now, primitives }),
     now,
-    primitives,
     identify: (ohttp) =>
       createIdentity({
         service: SERVICE,
@@ -159,6 +159,8 @@ async function run(): Promise<void> {
   const worker = createJobWorker({
     ...core,
     manifest: trust,
+    replica: newId(random),
+    shared: config.postgres !== undefined,
     vault,
     reviewers,
     log,
@@ -199,7 +201,7 @@ async function run(): Promise<void> {
     vault,
     accounts,
     practitioners: own.practitioners,
-    sessions: new Sessions(random, now),
+    sessions: new Sessions({ ledger, accounts, random, now }),
     cursorKey: await ledger.ownKey('cursor'),
     onTask: worker.add,
     version: VERSION,
@@ -238,7 +240,7 @@ async function run(): Promise<void> {
     config.metricsPort === undefined
       ? undefined
       : await serve({ app: metrics.app, port: config.metricsPort, host: config.host });
-  await worker.resume();
+  await worker.start();
   log('ready', { port: Number(new URL(serving.url).port) });
   write(`listening on ${serving.url}\n`);
 

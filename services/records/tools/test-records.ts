@@ -18,7 +18,7 @@ import {
   parseJsonObject,
 } from '@cloister/bytes';
 import { importSealingKey } from '@cloister/sealing';
-import { createLog, openSqliteStore, type SqliteStoreOptions } from '@cloister/service';
+import { createLog, openSqliteStore, type SqliteStoreOptions, type Store } from '@cloister/service';
 import { createApp, type AppDeps } from '../src/app.ts';
 import type { RecordsEvents } from '../src/events.ts';
 import { ensureOwnResources } from '../src/own-resources.ts';
@@ -50,15 +50,19 @@ export interface Running {
   at: Date;
 }
 
-export async function start(
-  folder = mkdtempSync(join(root, 'r-')),
-  options: SqliteStoreOptions = {},
-): Promise<Running> {
+export const newFolder = (): string => mkdtempSync(join(root, 'r-'));
+
+/** A service with an embedded database. */
+export function start(folder = newFolder(), options: SqliteStoreOptions = {}): Promise<Running> {
+  return startOn(openSqliteStore(join(folder, 'records.db'), options), folder);
+}
+
+/** A service on a store, which others may share with it. */
+export async function startOn(store: Store, folder: string, shared = false): Promise<Running> {
   const running = { at: new Date(), lines: [] as string[], tasks: [] as string[] };
   const now = () => running.at;
   const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(3));
-  const store = openSqliteStore(join(folder, 'records.db'), options);
-  const ledger = await openLedger({ store, tenant: 'lamna', tenantKey, random, now });
+  const ledger = await openLedger({ store, tenant: 'lamna', tenantKey, random, now, shared });
   const own = await ensureOwnResources(ledger, ACCOUNTS, random);
   const blobs = openBlobFolder(join(folder, 'blobs'));
   const deps: AppDeps = {
@@ -66,7 +70,7 @@ export async function start(
     random,
     now,
     ...own,
-    sessions: new Sessions(random, now),
+    sessions: new Sessions({ ledger, accounts: ACCOUNTS, random, now }),
     accounts: ACCOUNTS,
     vault: createImageVault({ blobs, ledger, random }),
     cursorKey: await ledger.ownKey('cursor'),

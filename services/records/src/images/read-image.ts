@@ -1,4 +1,4 @@
-import type { Bytes } from '@cloister/bytes';
+import { type Bytes, concatBytes, encodeUtf8, MalformedError } from '@cloister/bytes';
 import {
   decodePixels,
   type DicomFile,
@@ -8,8 +8,7 @@ import {
   uidFromRandom,
   wrapSecondaryCapture,
 } from '@cloister/clinical';
-import { MalformedError } from '@cloister/bytes';
-import type { Random } from '@cloister/sealing';
+import { sha256 } from '@cloister/crypto';
 import { RefusedError } from '../refused-error.ts';
 
 /** What an upload may be, by its media type. */
@@ -32,7 +31,7 @@ export interface ReadImage {
 export async function readImage(
   upload: Bytes,
   mediaType: string | undefined,
-  options: { readonly random: Random; readonly at: Date },
+  options: { readonly patient: string; readonly at: Date },
 ): Promise<ReadImage> {
   const kind = KINDS[mediaType ?? ''];
   if (kind === undefined)
@@ -58,15 +57,25 @@ export function unusable(error: unknown): unknown {
   return error;
 }
 
-function wrap(
+/** One image of one patient has the same UIDs each time: who sends it again stores nothing new. */
+async function wrap(
   image: Bytes,
-  { random, at }: { readonly random: Random; readonly at: Date },
+  { patient, at }: { readonly patient: string; readonly at: Date },
 ): Promise<Bytes> {
-  const uid = () => uidFromRandom(random(16));
+  const digest = await sha256(image);
+  const uid = async (level: string): Promise<string> => {
+    const name = encodeUtf8(`cloister uid\n${level}\n${patient}\n`);
+    return uidFromRandom((await sha256(concatBytes(name, digest))).slice(0, 16));
+  };
+  const [study, series, instance] = await Promise.all([
+    uid('study'),
+    uid('series'),
+    uid('instance'),
+  ]);
   const [studyDate = '', time = ''] = at.toISOString().split('T');
   return wrapSecondaryCapture({
     image,
-    uid: { study: uid(), series: uid(), instance: uid() },
+    uid: { study, series, instance },
     studyDate: studyDate.replaceAll('-', ''),
     studyTime: time.slice(0, 8).replaceAll(':', ''),
   });

@@ -71,6 +71,7 @@ interface Behaviour {
   signer: CryptoKey;
 }
 
+const alone = { replica: 'one', shared: false };
 const reason = (task: JsonObject) => ({
   status: task['status'],
   code: ((task['statusReason'] as JsonObject)['coding'] as JsonObject[])[0]?.['code'],
@@ -411,8 +412,8 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     running = await start(running.folder);
     call = await signIn(running);
     const { ledger, vault, device, log } = running.deps;
-    const worker = createJobWorker({ ...deps, ledger, vault, device, log });
-    await worker.resume();
+    const worker = createJobWorker({ ...deps, ...alone, ledger, vault, device, log });
+    await worker.start();
     while (worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await worker.close();
     assert.equal((await call('GET', `/fhir/Task/${id}`)).json['status'], 'completed');
@@ -434,8 +435,12 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     running = await start(running.folder);
     call = await signIn(running);
     const { vault, device, log } = running.deps;
-    const worker = createJobWorker({ ...deps, ledger: running.deps.ledger, vault, device, log });
-    for (let restarts = 0; restarts < 2; restarts++) await worker.resume();
+    const here = { ...deps, ...alone, ledger: running.deps.ledger, vault, device, log };
+    for (let restarts = 0; restarts < 2; restarts++) {
+      const worker = createJobWorker(here);
+      await worker.start();
+      await worker.close();
+    }
     assert.equal((await events()).filter((e) => e['k'] === 'ready-for-review').length, 1);
   });
 

@@ -27,6 +27,7 @@ import { HEAT_MAP_TYPE } from '../routes/images.ts';
 import { EVENT } from '../store/directory.ts';
 import type { ImageVault } from '../store/image-vault.ts';
 import type { NewEntry } from '../store/sealed-group.ts';
+import { LeaseLostError } from './job-lease.ts';
 import { JOB_REASONS, JobStopped } from './job-stopped.ts';
 import { askModel } from './model-answer.ts';
 import {
@@ -68,7 +69,8 @@ const OPEN = new Set(['requested', 'accepted', 'in-progress']);
 /**
  * Does what a Task asks (design 1, steps 5 to 7): verifies a provider, proves who calls, sends the
  * pixels, verifies the receipt, records the result. Every phase is an event; what stops it stands
- * in the Task. Throws StoreError where not even that could be written: the Task stays open then.
+ * in the Task. Throws StoreError where not even that could be written, LeaseLostError where another
+ * replica does the job by now: the Task stays open then.
  */
 export async function runDiagnosis(deps: JobDeps, task: string): Promise<void> {
   const content = await deps.ledger.read('Task', task);
@@ -79,7 +81,7 @@ export async function runDiagnosis(deps: JobDeps, task: string): Promise<void> {
     await job.run();
     deps.log('job_ended', { task: opaqueId(task), status: routeTemplate('completed') });
   } catch (error) {
-    if (error instanceof StoreError) throw error;
+    if (endsHere(error)) throw error;
     const stopped = stopOf(error, deps);
     await job.stop(stopped);
     const { status: ended } = JOB_REASONS[stopped.code];
@@ -87,6 +89,10 @@ export async function runDiagnosis(deps: JobDeps, task: string): Promise<void> {
     deps.log('job_ended', { task: opaqueId(task), status: routeTemplate(ended), code });
   }
 }
+
+/** Where nothing can be written, by nobody or not by this process, the job is left as it is. */
+const endsHere = (error: unknown): boolean =>
+  error instanceof StoreError || error instanceof LeaseLostError;
 
 /** What an error means for a job: an unknown one is a fault of ours, and is in the log. */
 function stopOf(error: unknown, { log, onTampered }: JobDeps): JobStopped {
@@ -296,7 +302,7 @@ class Diagnosis {
     try {
       result = await work(entries);
     } catch (error) {
-      if (error instanceof StoreError) throw error;
+      if (endsHere(error)) throw error;
       const stopped = stopOf(error, this.#deps);
       await report(false, stopped.code);
       throw stopped;

@@ -5,7 +5,7 @@ import { StoreError } from '@cloister/service';
 import { accessAudit } from '../fhir/audit-event.ts';
 import { imagingStudy } from '../images/imaging-study.ts';
 import { patientMismatch } from '../images/patient-mismatch.ts';
-import { readImage, unusable } from '../images/read-image.ts';
+import { type ReadImage, readImage, unusable } from '../images/read-image.ts';
 import { IMAGE_TYPE, imageContent, openImage } from '../images/stored-image.ts';
 import { newId } from '../new-id.ts';
 import { RefusedError } from '../refused-error.ts';
@@ -64,22 +64,36 @@ function onError(): never {
 }
 
 async function upload(deps: ImageDeps, c: RecordsContext): Promise<Response> {
-  const { ledger, vault, random } = deps;
+  const { ledger } = deps;
   const patient = c.req.query('patient')?.replace(/^Patient\//, '') ?? '';
   const record = await ledger.read('Patient', patient);
   if (record === undefined) throw new RefusedError('not_found', 'no such patient');
   const mediaType = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
   const body = new Uint8Array(await c.req.arrayBuffer());
-  const { file, bytes } = await readImage(body, mediaType, { random, at: deps.now() });
+  const image = await readImage(body, mediaType, { patient, at: deps.now() });
+  const { file } = image;
   const mismatch = patientMismatch(file, record);
   const stored = { instance: file.sopInstanceUid, ...(mismatch.length > 0 ? { mismatch } : {}) };
-
   const before = studyOf(ledger.directory, patient, file.studyInstanceUid);
   if (before !== undefined && (await holdsInstance(deps, before, file.sopInstanceUid))) {
     await recordRead(deps, c, `ImagingStudy/${before.id}`, patient);
     return c.json({ imagingStudy: `ImagingStudy/${before.id}`, ...stored, duplicate: true }, 201);
   }
+  const id = await store(deps, c, patient, image, before);
+  // Somebody else stored the study in the meantime: now it is found.
+  if (id === undefined) return upload(deps, c);
+  return c.json({ imagingStudy: `ImagingStudy/${id}`, ...stored }, 201);
+}
 
+/** Stores an image as a study; undefined where its study came to be since it was looked for. */
+async function store(
+  deps: ImageDeps,
+  c: RecordsContext,
+  patient: string,
+  { file, bytes }: ReadImage,
+  before: Known | undefined,
+): Promise<string | undefined> {
+  const { vault, random } = deps;
   const id = newId(random);
   const blob = await vault.put(patient, bytes);
   const study = imagingStudy(file, { id, patient, at: deps.now() });
@@ -88,18 +102,28 @@ async function upload(deps: ImageDeps, c: RecordsContext): Promise<Response> {
     resource: `ImagingStudy/${id}/_history/1`,
     patient: `Patient/${patient}`,
   });
+  let overtaken = false;
   try {
-    await commitFor(deps, c, [
-      { type: 'ImagingStudy', id, patient, content: study, follows: 0 },
-      { type: IMAGE_TYPE, id, patient, content: imageContent(blob), follows: 0 },
-      auditEntry(random, audit, patient),
-    ]);
+    await commitFor(
+      deps,
+      c,
+      [
+        { type: 'ImagingStudy', id, patient, content: study, follows: 0 },
+        { type: IMAGE_TYPE, id, patient, content: imageContent(blob), follows: 0 },
+        auditEntry(random, audit, patient),
+      ],
+      (directory) => {
+        overtaken = studyOf(directory, patient, file.studyInstanceUid)?.id !== before?.id;
+        if (overtaken) throw new RefusedError('version_conflict');
+      },
+    );
+    return id;
   } catch (error) {
     // Where the database did not answer, the image may be in the log all the same.
     if (!(error instanceof StoreError && error.code === 'unavailable')) await vault.remove(blob.id);
+    if (overtaken && error instanceof RefusedError) return undefined;
     throw error;
   }
-  return c.json({ imagingStudy: `ImagingStudy/${id}`, ...stored }, 201);
 }
 
 /** The study of that UID in the patient's record. */

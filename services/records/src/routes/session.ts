@@ -41,13 +41,15 @@ export function signInRoutes(deps: SessionDeps): Hono<Env> {
       ...(practitioner === undefined ? {} : { user: practitioner }),
     };
     const failed = account === undefined || practitioner === undefined;
-    await commitFor(deps, c, [auditEntry(random, loginAudit(audit, 'login', failed ? '8' : '0'))]);
+    const entry = auditEntry(random, loginAudit(audit, 'login', failed ? '8' : '0'));
     if (failed) {
+      await commitFor(deps, c, [entry]);
       throttle.failed(user);
       throw new RefusedError('wrong_password', 'user or password is wrong');
     }
     throttle.succeeded(user);
-    const { token, session } = await sessions.begin(account, practitioner);
+    const { token, session, entry: begun } = await sessions.create(account, practitioner);
+    await commitFor(deps, c, [entry, begun]);
     const { name, role } = account;
     const expires = session.expires.toISOString();
     return c.json({ token, user: { name, role, practitioner }, expires });
@@ -60,8 +62,8 @@ export function signOutRoutes(deps: SessionDeps): Hono<Env> {
   const app = new Hono<Env>();
   app.delete('/session', async (c) => {
     const event = loginAudit(auditContext(deps, c), 'logout', '0');
-    await commitFor(deps, c, [auditEntry(deps.random, event)]);
-    await deps.sessions.end(c.req.header('authorization'));
+    const ending = deps.sessions.ending(c.get('session').id);
+    await commitFor(deps, c, [auditEntry(deps.random, event), ending]);
     return c.body(null, 204);
   });
   return app;

@@ -1,6 +1,8 @@
 import type { Bytes, JsonObject } from '@cloister/bytes';
 import type { EntryHeader } from '@cloister/sealing';
+import { JobTable, LEASE_TYPE } from './job-table.ts';
 import { type SearchKeys, searchKeysOf } from './search-keys.ts';
+import { SESSION_TYPE, SessionTable } from './session-table.ts';
 
 /** What is known of a resource without opening it. */
 export interface Known {
@@ -36,6 +38,8 @@ const EVENTS_KEPT = 1000;
  * the log at start and grows with every commit; the database is never asked to search.
  */
 export class Directory {
+  readonly sessions: SessionTable = new SessionTable();
+  readonly jobs: JobTable = new JobTable();
   readonly #types = new Map<string, Map<string, Known>>();
   readonly #patientKeys = new Map<string, string>();
   readonly #patientOfKey = new Map<string, string>();
@@ -51,6 +55,8 @@ export class Directory {
   /** The newest version of a resource; 0 where there is none. */
   versionOf(type: string, id: string): number {
     if (type === EVENT.type) return this.#cursor;
+    if (type === SESSION_TYPE) return this.sessions.get(id)?.version ?? 0;
+    if (type === LEASE_TYPE) return this.jobs.lease(id)?.version ?? 0;
     return this.find(type, id)?.positions.length ?? 0;
   }
 
@@ -96,11 +102,13 @@ export class Directory {
   apply(header: EntryHeader, content: JsonObject, position: number, at: number): void {
     const { type, id, version, key } = header;
     if (type === EVENT.type) {
-      this.#cursor = version;
-      this.#events.push({ cursor: version, data: content, at });
-      if (this.#events.length > EVENTS_KEPT) this.#events = this.#events.slice(-EVENTS_KEPT);
+      this.jobs.applyEvent(content);
+      this.#applyEvent({ cursor: version, data: content, at });
       return;
     }
+    if (type === SESSION_TYPE) return this.sessions.apply(id, version, content, at);
+    if (type === LEASE_TYPE) return this.jobs.applyLease(id, version, content, at);
+    if (type === 'Task') this.jobs.applyTask(id, content, at);
     if (type === 'Patient') {
       this.#patientKeys.set(id, key);
       this.#patientOfKey.set(key, id);
@@ -119,5 +127,11 @@ export class Directory {
     let ofType = this.#types.get(type);
     if (ofType === undefined) this.#types.set(type, (ofType = new Map<string, Known>()));
     ofType.set(id, known);
+  }
+
+  #applyEvent(event: RecordEvent): void {
+    this.#cursor = event.cursor;
+    this.#events.push(event);
+    if (this.#events.length > 2 * EVENTS_KEPT) this.#events = this.#events.slice(-EVENTS_KEPT);
   }
 }

@@ -26,6 +26,8 @@ export interface LedgerOptions {
   readonly now: () => Date;
   /** Whether other processes write to the same store: then this one follows what they write. */
   readonly shared?: boolean;
+  /** How long a shared database that does not answer is waited for, milliseconds; 5000 unless told. */
+  readonly patienceMs?: number;
   /** Where the head is kept besides the store, so that an older log is noticed. */
   readonly anchor?: HeadAnchor;
   /** How long entries may stay without an anchor: milliseconds, or until the answer leaves. */
@@ -115,7 +117,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     keys,
     random,
     now,
-    patienceMs: shared ? PATIENCE_MS : 0,
+    patienceMs: shared ? (options.patienceMs ?? PATIENCE_MS) : 0,
     ...(beforeAnswer ? { afterCommit: () => keeper.push() } : {}),
   });
   const refresh = shareRuns(() => reader.refresh());
