@@ -8,15 +8,16 @@ import type { KemName } from '@cloister/crypto';
 import { markVerified } from '../../attestation/src/peer/verified-peer.ts';
 import { decodeMessage } from './binary-http/decode-message.ts';
 import { encodeMessage } from './binary-http/encode-message.ts';
-import { type ChannelOptions, createChannel, type Fetch } from './channel.ts';
-import { createGateway, type EncapsulationContext, type GatewayOptions } from './gateway.ts';
+import { type ChannelFetch, type ChannelOptions, createChannel } from './channel.ts';
+import { createGateway } from './gateway.ts';
+import type { EncapsulationContext, GatewayOptions } from './gateway-options.ts';
 import {
   type ChannelKeys,
   createChannelKeys,
   createSuites,
   encodeKeyConfigs,
 } from './ohttp/channel-keys.ts';
-import { setupRequest } from './ohttp/request-encryption.ts';
+import { sealRequest, setupRequest } from './ohttp/request-encryption.ts';
 import { openResponse } from './ohttp/response-encryption.ts';
 
 export const NOW = Date.UTC(2026, 10, 24, 12, 0, 0);
@@ -41,7 +42,7 @@ export function peerWith(ohttp: Bytes, service = 'records'): VerifiedPeer {
 
 interface Setup {
   readonly keys: ChannelKeys;
-  readonly fetch: Fetch;
+  readonly fetch: ChannelFetch;
   readonly contexts: EncapsulationContext[];
   readonly outer: { request: Bytes; response: Response }[];
   readonly gateway: ReturnType<typeof createGateway>;
@@ -116,11 +117,11 @@ export async function sendRaw({ keys, gateway }: Setup, plaintext: Bytes) {
   const hpke = createSuites(keys.config.kem).get('aes-256-gcm') ?? assert.fail();
   const publicKey = await hpke.deserializePublicKey(keys.config.publicKey);
   const recipient = { keyId: 5, hpke, publicKey, config: keys.config.bytes };
-  const sender = await setupRequest(recipient);
-  const sealed = concatBytes(...(await sender.seal([plaintext])));
+  const sender = await setupRequest(recipient, 'whole');
+  const sealed = concatBytes(...(await sealRequest(sender, [plaintext])));
   const outside = await gateway.handle(outerPost(sealed));
   const body = new Uint8Array(await outside.arrayBuffer());
-  const { message } = decodeMessage(await openResponse(hpke, sender.context, sender.enc, body));
+  const { message } = decodeMessage(await openResponse(sender, body));
   assert.ok(message.kind === 'response');
   const text = new TextDecoder().decode(message.content);
   return { outside, message, text, sealed };

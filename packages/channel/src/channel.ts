@@ -1,34 +1,20 @@
 import { isVerified, type VerifiedPeer } from '@cloister/attestation';
-import {
-  type Bytes,
-  concatBytes,
-  MalformedError,
-  parseJsonObject,
-  decodeUtf8,
-} from '@cloister/bytes';
-import { HpkeError, type HpkePrimitives, type KemName, WEB_PRIMITIVES } from '@cloister/crypto';
-import { decodeMessage } from './binary-http/decode-message.ts';
-import { encodeMessage } from './binary-http/encode-message.ts';
-import { fieldsOf, requestMessage, toResponse } from './binary-http/fetch-message.ts';
-import type { BinaryResponse, Field } from './binary-http/message.ts';
-import { type CallSigner, signCall } from './call/sign-call.ts';
+import { type Bytes, concatBytes } from '@cloister/bytes';
+import { type HpkePrimitives, type KemName, WEB_PRIMITIVES } from '@cloister/crypto';
+import type { CallSigner } from './call/sign-call.ts';
 import { ChannelError } from './channel-error.ts';
-import { mediaTypeOf, REQUEST_TYPE, RESPONSE_TYPE } from './gateway.ts';
-import { createSuites } from './ohttp/channel-keys.ts';
-import { parseKeyConfigs } from './ohttp/key-config.ts';
-import { type RecipientKey, setupRequest } from './ohttp/request-encryption.ts';
-import { openResponse } from './ohttp/response-encryption.ts';
-import { paddedLength } from './padding.ts';
-import { DATE_PROBLEM, KEY_PROBLEM, PROBLEM_TYPE } from './problem.ts';
-import { discardBody, readBody } from './read-body.ts';
-
-/** Sends one request and gives its response: `fetch`, a service's HTTP client, or a channel. */
-export type Fetch = (request: Request) => Promise<Response>;
+import { exchangeChunked } from './chunked-exchange.ts';
+import { EVENT_STREAM_TYPE } from './media-types.ts';
+import type { RecipientKey } from './ohttp/request-encryption.ts';
+import { selectKey } from './recipient-key.ts';
+import { type Attempt, type AttemptResult, exchangeWhole } from './request-exchange.ts';
+import { follow, joinPieces, piecesOf, readAhead } from './wire/byte-stream.ts';
+import { exchangeOver, type Fetch, type WireTransport } from './wire/wire-transport.ts';
 
 /** 64 MiB of content, its fields, and padding. */
 const MAX_ANSWER_BYTES = 76 * 1024 * 1024;
-const MAX_PROBLEM_BYTES = 16_384;
 const DEFAULT_KEMS: readonly KemName[] = ['x-wing'];
+const CHUNKED_ABOVE = 4 * 1024 * 1024;
 
 /** What the client half of a channel needs. */
 export interface ChannelOptions {
@@ -36,7 +22,8 @@ export interface ChannelOptions {
   readonly peer: VerifiedPeer;
   /** The gateway's URL: an address, not an identity. */
   readonly url: string;
-  readonly transport: Fetch;
+  /** One with `exchange` spares copies, and can send and receive at constant memory. */
+  readonly transport: Fetch | WireTransport;
   readonly now: () => Date;
   readonly random: (length: number) => Bytes;
   /** The KEMs that the manifest lists, the preferred one first; X-Wing alone unless given. */
@@ -45,18 +32,45 @@ export interface ChannelOptions {
   readonly signCall?: CallSigner;
   /** Verifies the service again after it refused its key; called once, also for calls in parallel. */
   readonly onStaleKey?: () => Promise<VerifiedPeer>;
+  /** How large an answer may be; event streams may go on for ever. */
   readonly maxAnswerBytes?: number;
+  /** Content longer than this is sent in chunks; 4 MiB unless told. */
+  readonly chunkedAbove?: number;
   readonly primitives?: HpkePrimitives;
 }
 
+/** How one request is sent. */
+export interface CallOptions {
+  /**
+   * The content, in the place of the request's body: bytes are not copied, and a stream is sent as it
+   * comes, once, so that a stale key or a wrong clock fails the call.
+   */
+  readonly content?: Bytes | AsyncIterable<Bytes>;
+  /** Whether it goes in chunks, and so the response comes as a stream. */
+  readonly chunked?: boolean;
+}
+
+/** A fetch through a channel. */
+export type ChannelFetch = (request: Request, options?: CallOptions) => Promise<Response>;
+
 /**
  * A fetch whose requests only the verified service can read. The origin of a request's URL is ignored.
- * Every answer that it gives was encapsulated by that service for that request; else ChannelError.
+ * Every answer that it gives was encapsulated by that service for that request; else ChannelError. What
+ * is long, or asks for an event stream, goes in chunks (draft-ietf-ohai-chunked-ohttp-08), never by
+ * falling back from one way to the other.
  */
-export function createChannel(options: ChannelOptions): Fetch {
-  const { now, onStaleKey, maxAnswerBytes = MAX_ANSWER_BYTES } = options;
+export function createChannel(options: ChannelOptions): ChannelFetch {
+  const { now, onStaleKey, chunkedAbove = CHUNKED_ABOVE } = options;
   const primitives = options.primitives ?? WEB_PRIMITIVES;
   const { service } = options.peer;
+  const means = {
+    service,
+    url: options.url,
+    exchange: exchangeOver(options.transport),
+    random: options.random,
+    signer: options.signCall,
+    maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+  };
   let recipient = loadRecipient(options.peer);
   let renewal: Promise<VerifiedPeer> | undefined;
   /** What to add to the client's clock: learned from the service, and only for the Date field. */
@@ -82,169 +96,65 @@ export function createChannel(options: ChannelOptions): Fetch {
     if (recipient === refused) recipient = loadRecipient(peer);
   }
 
-  async function exchange(
-    request: Request,
-    content: Bytes,
-    key: RecipientKey,
-  ): Promise<BinaryResponse | 'stale_key'> {
-    const sender = await guardKey(() => setupRequest(key));
-    const { enc } = sender;
-    const date = new Date(now().getTime() + clockOffset);
-    const fields = fieldsOf(request.headers).filter(([name]) => name !== 'date');
-    fields.push(['date', date.toUTCString()]);
-    const headers: readonly Field[] =
-      options.signCall === undefined
-        ? fields
-        : await signCall(request, content, fields, {
-            signer: options.signCall,
-            binding: await primitives.sha256(concatBytes(enc, key.config)),
-            created: date,
-            random: options.random,
-          });
-    const message = requestMessage(request, service, content, headers);
-    const body = concatBytes(...(await sender.seal([encodeMessage(message, paddedLength)])));
-    const answer = await send(body, request.signal);
-    if (await isKeyProblem(answer)) return 'stale_key';
-    const encapsulated = await readAnswer(answer, maxAnswerBytes);
-    let plaintext: Bytes;
-    try {
-      plaintext = await openResponse(key.hpke, sender.context, enc, encapsulated);
-    } catch (cause) {
-      throw new ChannelError('open_failed', { cause });
-    }
-    return decodeResponse(plaintext);
+  function attempt(
+    one: Attempt,
+    content: Bytes | AsyncIterable<Bytes>,
+    chunked: boolean | undefined,
+  ): Promise<AttemptResult> {
+    if (!(content instanceof Uint8Array)) return exchangeChunked(means, one, content);
+    return (chunked ?? (content.length > chunkedAbove || wantsEvents(one.request)))
+      ? exchangeChunked(means, one, content)
+      : exchangeWhole(means, one, content);
   }
 
-  async function send(body: Bytes, signal: AbortSignal): Promise<Response> {
-    const outer = new Request(options.url, {
-      method: 'POST',
-      headers: { 'content-type': REQUEST_TYPE, accept: RESPONSE_TYPE },
-      body,
-      signal,
-      redirect: 'error',
-      cache: 'no-store',
-      credentials: 'omit',
-      referrerPolicy: 'no-referrer',
-    });
-    try {
-      return await options.transport(outer);
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw new ChannelError('transport_failed', { cause });
-    }
+  /** What a signature covers must be there as a whole; else what is long enough stays a stream. */
+  async function contentOf(request: Request): Promise<Bytes | AsyncIterable<Bytes>> {
+    // Firefox has no `body` on requests.
+    if (means.signer !== undefined || !request.body)
+      return new Uint8Array(await request.arrayBuffer());
+    const body = piecesOf(request.body);
+    const { pieces, ended } = await readAhead(body, chunkedAbove);
+    return ended ? joinPieces(pieces) : follow(pieces, body);
   }
 
-  return async (request) => {
-    // Not its `body`: Firefox has none on requests.
-    const content = new Uint8Array(await request.arrayBuffer());
+  return async (request, { content: given, chunked } = {}) => {
+    const content = await wholeIfSigned(given ?? (await contentOf(request)));
+    const repeatable = content instanceof Uint8Array;
     let renewed = false;
     let corrected = false;
     for (;;) {
       const used = recipient;
+      const date = new Date(now().getTime() + clockOffset);
       // oxlint-disable-next-line no-await-in-loop -- a second round only after a stale key or a wrong clock
-      const answer = await exchange(request, content, await used);
-      if (answer === 'stale_key') {
+      const result = await attempt({ request, key: await used, date }, content, chunked);
+      if ('response' in result) return result.response;
+      if (result.refused === 'stale_key') {
         if (renewed) throw new ChannelError('stale_key');
         renewed = true;
         // oxlint-disable-next-line no-await-in-loop -- as above
         await renew(used);
-        continue;
+        if (!repeatable) throw new ChannelError('stale_key');
+      } else {
+        // The service's own word, from inside the encapsulation: it refused before anything happened.
+        if (corrected) throw new ChannelError('clock_refused');
+        corrected = true;
+        clockOffset = result.gatewayTime - now().getTime();
+        if (!repeatable) throw new ChannelError('clock_refused');
       }
-      const gatewayTime = refusedClock(answer);
-      if (gatewayTime === undefined) return toResponse(answer);
-      // The service's own word, from inside the encapsulation: it refused before anything happened.
-      if (corrected) throw new ChannelError('clock_refused');
-      corrected = true;
-      clockOffset = gatewayTime - now().getTime();
     }
   };
-}
 
-/** The first key of the peer whose KEM is allowed, by the order of what is allowed. */
-async function selectKey(
-  peer: VerifiedPeer,
-  kems: readonly KemName[],
-  primitives: HpkePrimitives,
-): Promise<RecipientKey> {
-  const { ohttp = new Uint8Array() } = peer;
-  const configs = await guardKey(() => parseKeyConfigs(ohttp));
-  for (const kem of kems) {
-    const config = configs.find((candidate) => candidate.kem === kem);
-    const aead = config?.aeads[0];
-    const hpke = aead === undefined ? undefined : createSuites(kem, primitives).get(aead);
-    if (config === undefined || hpke === undefined) continue;
-    // oxlint-disable-next-line no-await-in-loop -- returns: nothing else is ever awaited
-    const publicKey = await guardKey(() => hpke.deserializePublicKey(config.publicKey));
-    return { keyId: config.keyId, hpke, publicKey, config: config.bytes };
-  }
-  throw new ChannelError('no_suite');
-}
-
-/** A key that cannot be used is as good as none. */
-async function guardKey<T>(step: () => T | Promise<T>): Promise<T> {
-  try {
-    return await step();
-  } catch (cause) {
-    if (!(cause instanceof HpkeError || cause instanceof MalformedError)) throw cause;
-    throw new ChannelError('no_suite', { cause });
+  async function wholeIfSigned(
+    content: Bytes | AsyncIterable<Bytes>,
+  ): Promise<Bytes | AsyncIterable<Bytes>> {
+    if (content instanceof Uint8Array || means.signer === undefined) return content;
+    const pieces: Bytes[] = [];
+    for await (const piece of content) pieces.push(piece);
+    return concatBytes(...pieces);
   }
 }
 
-/** Whether a plain answer says that the key is stale: 400 by the RFC's example, 422 elsewhere. */
-async function isKeyProblem(answer: Response): Promise<boolean> {
-  if (answer.status !== 400 && answer.status !== 422) return false;
-  if (mediaTypeOf(answer) !== PROBLEM_TYPE) return false;
-  const body = await readOrFail(answer, MAX_PROBLEM_BYTES);
-  if (body === undefined) return false;
-  try {
-    return parseJsonObject(decodeUtf8(body))['type'] === KEY_PROBLEM;
-  } catch (error) {
-    if (error instanceof MalformedError) return false;
-    throw error;
-  }
-}
-
-async function readAnswer(answer: Response, limit: number): Promise<Bytes> {
-  const { status } = answer;
-  if (status !== 200 || mediaTypeOf(answer) !== RESPONSE_TYPE) {
-    // Already read where it looked like a problem; else what it says is of no interest.
-    if (!answer.bodyUsed) discardBody(answer);
-    throw new ChannelError('not_encapsulated', { status });
-  }
-  const body = await readOrFail(answer, limit);
-  if (body === undefined) throw new ChannelError('answer_too_large');
-  return body;
-}
-
-async function readOrFail(answer: Response, limit: number): Promise<Bytes | undefined> {
-  try {
-    return await readBody(answer, limit);
-  } catch (cause) {
-    throw new ChannelError('transport_failed', { cause });
-  }
-}
-
-function decodeResponse(plaintext: Bytes): BinaryResponse {
-  try {
-    const { message } = decodeMessage(plaintext);
-    if (message.kind === 'response') return message;
-  } catch (cause) {
-    if (!(cause instanceof MalformedError)) throw cause;
-    throw new ChannelError('malformed_answer', { cause });
-  }
-  throw new ChannelError('malformed_answer');
-}
-
-/** The gateway's time where it refused the Date of the request (RFC 9458 section 6.5.2). */
-function refusedClock({ status, headers, content }: BinaryResponse): number | undefined {
-  const field = (wanted: string) => headers.find(([name]) => name === wanted)?.[1];
-  if (status !== 400 || field('content-type') !== PROBLEM_TYPE) return undefined;
-  try {
-    if (parseJsonObject(decodeUtf8(content))['type'] !== DATE_PROBLEM) return undefined;
-  } catch (error) {
-    if (error instanceof MalformedError) return undefined;
-    throw error;
-  }
-  const time = Date.parse(field('date') ?? '');
-  return Number.isNaN(time) ? undefined : time;
+function wantsEvents(request: Request): boolean {
+  const accepted = (request.headers.get('accept') ?? '').toLowerCase().split(',');
+  return accepted.some((one) => one.split(';', 1)[0]?.trim() === EVENT_STREAM_TYPE);
 }

@@ -15,3 +15,13 @@ export function problemResponse(status: number, type: string, title: string): Re
     headers: { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' },
   });
 }
+
+/** What cannot be opened: one answer, whatever the reason was (no oracle). */
+export function keyProblem(): Response {
+  return problemResponse(400, KEY_PROBLEM, 'The request cannot be opened with a current key');
+}
+
+/** A request that is longer than the gateway takes. */
+export function tooLarge(): Response {
+  return problemResponse(413, 'urn:cloister:too_large', 'Request too large');
+}

@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from 'hono';
 
 const METHODS = 'GET, POST';
-const HEADERS = 'content-type, x-ms-client-request-id';
+const HEADERS = 'content-type, incremental, x-ms-client-request-id';
 const MAX_AGE = '600';
 
 /**

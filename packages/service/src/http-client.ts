@@ -1,17 +1,21 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { pipeline } from 'node:stream/promises';
 import { asBytes, concatBytes, type Bytes } from '@cloister/bytes';
+import type { Fetch, WireAnswer, WireCall, WireTransport } from '@cloister/channel';
 import { errorCode } from './log.ts';
 import { UnavailableError } from './unavailable-error.ts';
 
-/** What every library of Cloister that speaks HTTP takes. */
-export type Fetch = (request: Request) => Promise<Response>;
+export type { Fetch };
 
 /** How the client behaves. */
 export interface HttpClientOptions {
   /** Origins that may be asked; all where absent. */
   readonly origins?: readonly string[];
-  /** From the first byte sent to the last received; 60 s unless told (long polls take 25). */
+  /**
+   * From the first byte sent to the last received; 60 s unless told (long polls take 25). For what is
+   * sent or received as it comes: as long as nothing moves.
+   */
   readonly timeoutMs?: number;
   /** How large an answer may be; 64 MiB unless told. */
   readonly maxBytes?: number;
@@ -25,8 +29,7 @@ export interface HttpClientOptions {
 }
 
 /** A client whose connections can be closed. */
-export interface HttpClient {
-  (request: Request): Promise<Response>;
+export interface HttpClient extends WireTransport {
   /** Closes the connections that are kept open. */
   close(): void;
 }
@@ -47,93 +50,175 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     ...pool,
     minVersion: options.allowTls12 === true ? 'TLSv1.2' : 'TLSv1.3',
   });
-  const call = async (request: Request): Promise<Response> => {
-    const url = new URL(request.url);
+  const open = (address: string): Opened => {
+    const url = new URL(address);
     if (origins !== undefined && !origins.includes(url.origin))
       throw new UnavailableError('host_not_allowed', 'http request');
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new UnavailableError('host_not_allowed', 'http request: scheme');
-    const body = request.body === null ? undefined : asBytes(await request.bytes());
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const agent = url.protocol === 'https:' ? https : http;
-    const deadline = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
-    const once = (): Promise<Response> =>
-      exchange(send, url, { agent, request, body, signal: deadline, maxBytes });
-    try {
-      return await once();
-    } catch (error) {
-      // The server closed a connection kept open just as we used it: it has read nothing of this
-      // request, or, if it has, the channel's replay rule makes the second one harmless.
-      if (error instanceof StaleConnectionError) return once();
-      throw error;
-    }
+    return url.protocol === 'https:'
+      ? { url, send: httpsRequest, agent: https }
+      : { url, send: httpRequest, agent: http };
+  };
+  const call = async (request: Request): Promise<Response> => {
+    const opened = open(request.url);
+    const body = request.body === null ? [] : [asBytes(await request.bytes())];
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const sending: Sending = {
+      ...opened,
+      method: request.method,
+      headers: Object.fromEntries(request.headers),
+      body,
+      caller: request.signal,
+      signal: AbortSignal.any([request.signal, deadline]),
+    };
+    return again(sending, async () => {
+      const incoming = await start(sending);
+      return response(incoming, await readAll(incoming, maxBytes, sending));
+    });
+  };
+  const exchange = async ({ url, headers, body, signal }: WireCall): Promise<WireAnswer> => {
+    // What is sent and received as it comes may take its time, as long as something moves.
+    const streamed = 'incremental' in headers;
+    const sending: Sending = {
+      ...open(url),
+      method: 'POST',
+      headers,
+      body,
+      caller: signal,
+      signal: streamed ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    };
+    return again(sending, async () => {
+      const incoming = await start(sending, streamed ? timeoutMs : undefined);
+      return {
+        status: incoming.statusCode ?? 0,
+        headers: headersOf(incoming),
+        body: readPieces(incoming, sending),
+        cancel: () => void incoming.destroy(),
+      };
+    });
   };
   const close = (): void => {
     http.destroy();
     https.destroy();
   };
-  return Object.assign(call, { close });
+  return Object.assign(call, { exchange, close });
 }
 
 class StaleConnectionError extends Error {
   override readonly name = 'StaleConnectionError';
 }
 
-interface Exchange {
+interface Opened {
+  readonly url: URL;
+  readonly send: typeof httpRequest;
   readonly agent: HttpAgent;
-  readonly request: Request;
-  readonly body: Bytes | undefined;
-  readonly signal: AbortSignal;
-  readonly maxBytes: number;
 }
 
-function exchange(send: typeof httpRequest, url: URL, x: Exchange): Promise<Response> {
+interface Sending extends Opened {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: WireCall['body'];
+  /** The caller's own; `signal` may end earlier. */
+  readonly caller: AbortSignal;
+  readonly signal: AbortSignal;
+}
+
+/** Once more, where the server closed a kept connection just as it was used. */
+async function again<T>({ body }: Sending, once: () => Promise<T>): Promise<T> {
+  try {
+    return await once();
+  } catch (error) {
+    if (!(error instanceof StaleConnectionError)) throw error;
+    // It has read nothing of this request, or, if it has, the channel's replay rule makes the second
+    // one harmless. What was sent as it came is gone.
+    if (isAtHand(body)) return once();
+    throw new UnavailableError('unreachable', 'http request', { cause: error });
+  }
+}
+
+/** Sends a request; the answer's head, as soon as it is there. */
+function start(sending: Sending, idleMs?: number): Promise<IncomingMessage> {
+  const { url, send, agent, method, signal, body } = sending;
   return new Promise((resolve, reject) => {
-    const headers: Record<string, string | number> = Object.fromEntries(x.request.headers);
-    if (x.body !== undefined) headers['content-length'] = x.body.length;
-    const { method } = x.request;
-    const outgoing = send(url, { method, headers, agent: x.agent, signal: x.signal });
+    const headers: Record<string, string | number> = { ...sending.headers };
+    if (isAtHand(body) && (body.length > 0 || method !== 'GET'))
+      headers['content-length'] = body.reduce((sum, { length }) => sum + length, 0);
+    const outgoing = send(url, { method, headers, agent, signal });
     outgoing.on('error', (error) => {
-      reject(failure(error, x, outgoing.reusedSocket));
+      reject(failure(error, sending, outgoing.reusedSocket));
     });
-    outgoing.on('response', (incoming) => {
-      readAll(incoming, x.maxBytes).then(
-        (bytes) => resolve(response(incoming, bytes)),
-        (error: unknown) => {
-          incoming.destroy();
-          reject(error instanceof UnavailableError ? error : failure(error, x, false));
-        },
-      );
-    });
-    outgoing.end(x.body);
+    outgoing.on('response', resolve);
+    if (idleMs !== undefined)
+      outgoing.setTimeout(idleMs, () => {
+        outgoing.destroy(new UnavailableError('timeout', 'http request'));
+      });
+    if (isAtHand(body)) {
+      outgoing.cork();
+      for (const piece of body) if (piece.length > 0) outgoing.write(piece);
+      outgoing.end();
+      outgoing.uncork();
+    }
+    // An answer may come before all was sent: then it counts, and not how the sending ended.
+    else
+      pipeline(body, outgoing).catch((error: unknown) => {
+        reject(failure(error, sending, false));
+      });
   });
 }
 
-function failure(error: unknown, { request, signal }: Exchange, reused: boolean): Error {
-  if (request.signal.aborted) return new DOMException('aborted by the caller', 'AbortError');
+function isAtHand(body: WireCall['body']): body is readonly Bytes[] {
+  return Array.isArray(body);
+}
+
+function failure(error: unknown, { caller, signal }: Sending, reused: boolean): Error {
+  if (error instanceof UnavailableError) return error;
+  if (caller.aborted) return new DOMException('aborted by the caller', 'AbortError');
   if (signal.aborted) return new UnavailableError('timeout', 'http request', { cause: error });
   if (reused && ['ECONNRESET', 'EPIPE'].includes(errorCode(error)))
     return new StaleConnectionError('connection closed', { cause: error });
   return new UnavailableError('unreachable', 'http request', { cause: error });
 }
 
-async function readAll(incoming: IncomingMessage, maxBytes: number): Promise<Bytes> {
+async function* readPieces(
+  incoming: IncomingMessage,
+  sending: Sending,
+): AsyncGenerator<Bytes, void, void> {
+  try {
+    for await (const chunk of incoming) {
+      if (!(chunk instanceof Uint8Array)) throw new UnavailableError('bad_answer', 'http body');
+      yield asBytes(chunk);
+    }
+  } catch (error) {
+    throw failure(error, sending, false);
+  }
+  if (!incoming.complete) throw new UnavailableError('unreachable', 'http answer cut short');
+}
+
+async function readAll(
+  incoming: IncomingMessage,
+  maxBytes: number,
+  sending: Sending,
+): Promise<Bytes> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of incoming) {
-    if (!(chunk instanceof Uint8Array)) throw new UnavailableError('bad_answer', 'http body');
+  for await (const chunk of readPieces(incoming, sending)) {
     size += chunk.length;
     if (size > maxBytes) throw new UnavailableError('too_large', 'http answer');
     chunks.push(chunk);
   }
-  if (!incoming.complete) throw new UnavailableError('unreachable', 'http answer cut short');
   return concatBytes(...chunks);
 }
 
 function response(incoming: IncomingMessage, bytes: Bytes): Response {
+  const { statusCode: status = 0 } = incoming;
+  const headers = headersOf(incoming);
+  return new Response(NULL_BODY.has(status) ? null : bytes, { status, headers });
+}
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
   const headers = new Headers();
-  const { rawHeaders, statusCode: status = 0 } = incoming;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2)
     headers.append(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
-  return new Response(NULL_BODY.has(status) ? null : bytes, { status, headers });
+  return headers;
 }

@@ -1,4 +1,5 @@
-import { createAdaptorServer } from '@hono/node-server';
+import { createAdaptorServer, type Http2Bindings, type HttpBindings } from '@hono/node-server';
+import { lendBody } from '@cloister/channel';
 import { ConfigError } from './config-error.ts';
 import { errorCode } from './log.ts';
 
@@ -24,7 +25,12 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { app, port, host = '127.0.0.1', graceMs = 5000 } = options;
   const server = createAdaptorServer({
-    fetch: (request) => app.fetch(request),
+    fetch: (request, { incoming }: HttpBindings | Http2Bindings) => {
+      // For the channel's gateway. Left early, it must not take the connection with it.
+      if (incoming.method === 'POST')
+        lendBody(request, incoming.iterator({ destroyOnReturn: false }));
+      return app.fetch(request);
+    },
     // Libraries and tests compare with the global Request and Response: leave those alone.
     overrideGlobalObjects: false,
     serverOptions: { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 },

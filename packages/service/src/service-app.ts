@@ -44,8 +44,6 @@ export interface ServiceAppOptions {
   readonly report?: (error: unknown, route: string) => void;
   /** The path as routes are declared, for services whose clients write it in other ways. */
   readonly canonicalPath?: (path: string) => string;
-  /** How large a message to the gateway may be; 48 MiB unless told (an image of 32 MiB, padded). */
-  readonly maxMessage?: number;
 }
 
 const EVIDENCE = '/attestation/evidence';
@@ -57,7 +55,7 @@ const GATEWAY = '/.well-known/ohttp-gateway';
  * error answers and observation.
  */
 export function createServiceApp(options: ServiceAppOptions): Hono {
-  const { evidence, gateway, health, observe, report, maxMessage = 48 << 20 } = options;
+  const { evidence, gateway, health, observe, report } = options;
   const { canonicalPath } = options;
   const app =
     canonicalPath === undefined
@@ -94,9 +92,8 @@ export function createServiceApp(options: ServiceAppOptions): Hono {
       headers: { 'content-type': 'application/ohttp-keys', 'cache-control': 'no-store' },
     });
   });
-  app.post(GATEWAY, bodyLimit({ maxSize: maxMessage, onError: tooLarge }), (c) =>
-    gateway === undefined ? c.notFound() : gateway.handle(c.req.raw),
-  );
+  // Both media types of the channel; the gateway itself bounds what it reads.
+  app.post(GATEWAY, (c) => (gateway === undefined ? c.notFound() : gateway.handle(c.req.raw)));
 
   app.notFound(() => problem(404, 'not_found'));
   app.onError((error, c) => {

@@ -100,7 +100,6 @@ export function createApp(deps: AppDeps): Hono {
     gateway,
     cors: { origins: deps.origins },
     health: () => readiness({ models, pool }),
-    maxMessage: 2 * maxBody,
     report,
     observe: ({ route, status }) => count({ route, status }),
   });

@@ -64,7 +64,6 @@ export function createApp(deps: AppDeps): Hono {
     cors: { origins: deps.origins },
     health: () => ({ ready: broker.phase === 'active', parts: { [broker.phase]: true } }),
     report,
-    maxMessage: MAX_BODY + 65_536,
     ...(deps.observe === undefined ? {} : { observe: deps.observe }),
   });
   app.use('/v1/*', bodyLimit({ maxSize: MAX_BODY, onError: () => problem(413, 'too_large') }));

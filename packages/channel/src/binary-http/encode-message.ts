@@ -1,7 +1,10 @@
-import { type Bytes, MalformedError, Writer } from '@cloister/bytes';
+import { type Bytes, concatBytes, MalformedError, Writer } from '@cloister/bytes';
+import { lengthOf } from '../wire/byte-stream.ts';
 import { encodeLatin1 } from './latin1.ts';
 import {
   type BinaryMessage,
+  type BinaryRequest,
+  type BinaryResponse,
   type Field,
   FRAMING,
   isFieldName,
@@ -9,6 +12,11 @@ import {
   isMethod,
 } from './message.ts';
 import { encodeVarint } from './varint.ts';
+
+/** A message without its content. */
+export type MessageHead =
+  | Omit<BinaryRequest, 'content' | 'trailers'>
+  | Omit<BinaryResponse, 'content' | 'trailers'>;
 
 /**
  * The known-length form of a message (RFC 9292 section 3.1). `padTo` may lengthen it: it gets the
@@ -18,36 +26,56 @@ export function encodeMessage(
   message: BinaryMessage,
   padTo: (length: number) => number = (length) => length,
 ): Bytes {
+  return concatBytes(...encodePieces(message, padTo));
+}
+
+/** As `encodeMessage`, in pieces: the content is one of them, not a copy of it. */
+export function encodePieces(
+  message: BinaryMessage,
+  padTo: (length: number) => number,
+): readonly Bytes[] {
   const head = new Writer();
-  if (message.kind === 'request') {
-    if (!isMethod(message.method)) throw new MalformedError('bad_value', 'method');
-    head.bytes(encodeVarint(FRAMING.knownLengthRequest));
-    for (const text of [message.method, message.scheme, message.authority, message.path])
-      writeText(head, text, 'control data');
-  } else {
-    head.bytes(encodeVarint(FRAMING.knownLengthResponse));
-    for (const { status, headers } of message.informational) {
-      if (!(status >= 100 && status <= 199)) throw new MalformedError('bad_value', 'status');
-      head.bytes(encodeVarint(status));
-      writeFields(head, headers);
-    }
-    const { status } = message;
-    if (!(status >= 200 && status <= 599)) throw new MalformedError('bad_value', 'status');
-    head.bytes(encodeVarint(status));
-  }
+  writeStart(head, message, true);
   writeFields(head, message.headers);
   head.bytes(encodeVarint(message.content.length));
   const trailers = new Writer();
   writeFields(trailers, message.trailers);
-  const start = head.finish();
-  const end = trailers.finish();
-  const length = start.length + message.content.length + end.length;
-  // Written once into its final, padded place: contents are large.
-  const out = new Uint8Array(Math.max(length, padTo(length)));
-  out.set(start);
-  out.set(message.content, start.length);
-  out.set(end, start.length + message.content.length);
-  return out;
+  const pieces = [head.finish(), message.content, trailers.finish()];
+  const length = lengthOf(pieces);
+  return [...pieces, new Uint8Array(Math.max(0, padTo(length) - length))];
+}
+
+/** Framing indicator, control data and header section of the indeterminate-length form (section 3.2). */
+export function encodeHead(head: MessageHead): Bytes {
+  const writer = new Writer();
+  writeStart(writer, head, false);
+  writeFieldLines(writer, head.headers);
+  return writer.bytes(encodeVarint(0)).finish();
+}
+
+function writeStart(writer: Writer, head: MessageHead, known: boolean): void {
+  if (head.kind === 'request') {
+    if (!isMethod(head.method)) throw new MalformedError('bad_value', 'method');
+    const framing = known ? FRAMING.knownLengthRequest : FRAMING.indeterminateRequest;
+    writer.bytes(encodeVarint(framing));
+    for (const text of [head.method, head.scheme, head.authority, head.path])
+      writeText(writer, text, 'control data');
+    return;
+  }
+  const framing = known ? FRAMING.knownLengthResponse : FRAMING.indeterminateResponse;
+  writer.bytes(encodeVarint(framing));
+  for (const { status, headers } of head.informational) {
+    if (!(status >= 100 && status <= 199)) throw new MalformedError('bad_value', 'status');
+    writer.bytes(encodeVarint(status));
+    if (known) writeFields(writer, headers);
+    else {
+      writeFieldLines(writer, headers);
+      writer.bytes(encodeVarint(0));
+    }
+  }
+  const { status } = head;
+  if (!(status >= 200 && status <= 599)) throw new MalformedError('bad_value', 'status');
+  writer.bytes(encodeVarint(status));
 }
 
 function writeText(writer: Writer, text: string, name: string): void {
@@ -57,12 +85,16 @@ function writeText(writer: Writer, text: string, name: string): void {
 
 function writeFields(writer: Writer, fields: readonly Field[]): void {
   const section = new Writer();
+  writeFieldLines(section, fields);
+  const bytes = section.finish();
+  writer.bytes(encodeVarint(bytes.length)).bytes(bytes);
+}
+
+function writeFieldLines(writer: Writer, fields: readonly Field[]): void {
   for (const [name, value] of fields) {
     if (!isFieldName(name)) throw new MalformedError('bad_value', 'field name');
     if (!isFieldValue(value)) throw new MalformedError('bad_value', 'field value');
-    writeText(section, name, 'field name');
-    writeText(section, value, 'field value');
+    writeText(writer, name, 'field name');
+    writeText(writer, value, 'field value');
   }
-  const bytes = section.finish();
-  writer.bytes(encodeVarint(bytes.length)).bytes(bytes);
 }

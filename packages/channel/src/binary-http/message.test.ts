@@ -220,4 +220,20 @@ describe('decodeMessage', () => {
       assert.deepEqual(decodeMessage(bytes).message.content, content);
     }
   });
+
+  it('refuses a byte that is not zero anywhere in the padding, however it lies in memory', () => {
+    const plain = encodeMessage(request);
+    for (let shift = 0; shift < 4; shift++)
+      for (let padding = 0; padding < 12; padding++) {
+        const memory = new Uint8Array(shift + plain.length + padding);
+        const bytes = memory.subarray(shift);
+        bytes.set(plain);
+        assert.equal(decodeMessage(bytes).paddingBytes, padding);
+        for (let at = plain.length; at < bytes.length; at++) {
+          bytes[at] = 1;
+          assert.throws(() => decodeMessage(bytes), { code: 'trailing_bytes' });
+          bytes[at] = 0;
+        }
+      }
+  });
 });

@@ -1,14 +1,17 @@
-import type { Bytes, Reader } from '@cloister/bytes';
+import type { Bytes } from '@cloister/bytes';
 
-/** A variable-length integer of QUIC (RFC 9000 section 16), of any of its four sizes. */
-export function readVarint(reader: Reader): number {
-  const first = reader.u8();
+/** How many bytes a variable-length integer has that begins so (RFC 9000 section 16). */
+export function varintSize(first: number): 1 | 2 | 4 | 8 {
   const size = first >> 6;
-  let value = first & 0x3f;
-  for (let more = (1 << size) - 1; more > 0; more--) value = value * 256 + reader.u8();
+  return size === 0 ? 1 : size === 1 ? 2 : size === 2 ? 4 : 8;
+}
+
+/** The integer of its first byte and the others; undefined where no number holds it exactly. */
+export function varintOf(first: Uint8Array, others: Uint8Array | undefined): number | undefined {
+  let value = (first[0] ?? 0) & 0x3f;
+  for (const byte of others ?? []) value = value * 256 + byte;
   // Beyond 2^53 a number no longer holds it, and no message is that long.
-  if (!Number.isSafeInteger(value)) reader.fail('too_large');
-  return value;
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** The shortest form of a QUIC variable-length integer (RFC 9000 section 16). */

@@ -1,7 +1,6 @@
 import { type Bytes, concatBytes, encodeUtf8, Reader } from '@cloister/bytes';
 import {
   AEAD_IDS,
-  type AeadName,
   type Hpke,
   HpkeError,
   HKDF_SHA256_ID,
@@ -10,9 +9,16 @@ import {
   type RecipientContext,
   type SenderContext,
 } from '@cloister/crypto';
+import type { StreamReader } from '../wire/stream-reader.ts';
 import type { ChannelKeys } from './channel-keys.ts';
 
-const INFO_PREFIX = encodeUtf8('message/bhttp request\0');
+/** Whether a message is sealed as one (RFC 9458) or in chunks (draft-ietf-ohai-chunked-ohttp-08). */
+export type Sealing = 'whole' | 'chunked';
+
+const INFO_PREFIX: Readonly<Record<Sealing, Bytes>> = {
+  whole: encodeUtf8('message/bhttp request\0'),
+  chunked: encodeUtf8('message/bhttp chunked request\0'),
+};
 const HEADER_SIZE = 7;
 
 /** A key of the peer, chosen and ready for encapsulations. */
@@ -26,33 +32,42 @@ export interface RecipientKey {
 
 /** A sender's half of one exchange, before its request is sealed. */
 export interface RequestSender {
+  readonly hpke: Hpke;
   readonly enc: Bytes;
   readonly context: SenderContext;
-  /** The encapsulated request, in pieces as the binary request may be. */
-  seal(binaryRequest: readonly Bytes[]): Promise<readonly Bytes[]>;
+  /** What an encapsulated request begins with: header and encapsulated key. */
+  readonly start: Bytes;
 }
 
 /** Begins an encapsulated request (RFC 9458 section 4.3): `enc` is known before the content is. */
-export async function setupRequest({
-  keyId,
-  hpke,
-  publicKey,
-}: RecipientKey): Promise<RequestSender> {
+export async function setupRequest(
+  { keyId, hpke, publicKey }: RecipientKey,
+  sealing: Sealing,
+): Promise<RequestSender> {
   const header = encodeHeader(keyId, hpke);
-  const { enc, context } = await hpke.setupSender(publicKey, concatBytes(INFO_PREFIX, header));
-  return {
-    enc,
-    context,
-    seal: async (binaryRequest) => [header, enc, ...(await context.sealPieces(binaryRequest))],
-  };
+  const info = concatBytes(INFO_PREFIX[sealing], header);
+  const { enc, context } = await hpke.setupSender(publicKey, info);
+  return { hpke, enc, context, start: concatBytes(header, enc) };
+}
+
+/** The encapsulated request (RFC 9458 section 4.3), in pieces as the binary request may be. */
+export async function sealRequest(
+  { start, context }: RequestSender,
+  binaryRequest: readonly Bytes[],
+): Promise<readonly Bytes[]> {
+  return [start, ...(await context.sealPieces(binaryRequest))];
 }
 
 /** A gateway's half of one exchange. */
-export interface OpenedRequest {
+export interface RequestRecipient {
   readonly keys: ChannelKeys;
   readonly hpke: Hpke;
   readonly enc: Bytes;
   readonly context: RecipientContext;
+}
+
+/** A request that was opened as one. */
+export interface OpenedRequest extends RequestRecipient {
   readonly binaryRequest: Bytes;
 }
 
@@ -66,29 +81,64 @@ export async function openRequest(
 ): Promise<OpenedRequest | undefined> {
   if (encapsulated.length < HEADER_SIZE) return undefined;
   const header = encapsulated.slice(0, HEADER_SIZE);
-  const reader = new Reader(header, 'OHTTP header');
-  const [keyId, kemId] = [reader.u8(), reader.u16be()];
-  const [kdfId, aeadId] = [reader.u16be(), reader.u16be()];
-  const key = keys.find(({ config }) => config.keyId === keyId && KEM_IDS[config.kem] === kemId);
-  const aead = key?.config.aeads.find((name) => AEAD_IDS[name] === aeadId);
-  const hpke = aead === undefined ? undefined : suiteOf(key, aead);
-  if (key === undefined || hpke === undefined || kdfId !== HKDF_SHA256_ID) return undefined;
-  const ciphertextAt = HEADER_SIZE + hpke.kem.sizes.enc;
+  const key = selectKey(header, keys);
+  if (key === undefined) return undefined;
+  const ciphertextAt = HEADER_SIZE + key.hpke.kem.sizes.enc;
   if (encapsulated.length < ciphertextAt) return undefined;
   const enc = encapsulated.slice(HEADER_SIZE, ciphertextAt);
+  return refusing(async () => {
+    const recipient = await setupRecipient(key, header, enc, 'whole');
+    const binaryRequest = await recipient.context.open(encapsulated.subarray(ciphertextAt));
+    return { ...recipient, binaryRequest };
+  });
+}
+
+/** Begins to open a request in chunks (section 6.1 of the draft); undefined as `openRequest`. */
+export async function openChunkedRequest(
+  reader: StreamReader,
+  keys: readonly ChannelKeys[],
+): Promise<RequestRecipient | undefined> {
+  const header = await reader.bytes(HEADER_SIZE);
+  const key = selectKey(header, keys);
+  if (key === undefined) return undefined;
+  const enc = await reader.bytes(key.hpke.kem.sizes.enc);
+  return refusing(() => setupRecipient(key, header.slice(), enc.slice(), 'chunked'));
+}
+
+/** Turns every refusal of a key or a ciphertext into the one that the caller may show. */
+async function refusing<T>(step: () => Promise<T>): Promise<T | undefined> {
   try {
-    const info = concatBytes(INFO_PREFIX, header);
-    const context = await hpke.setupRecipient(key.privateKey, enc, info);
-    const binaryRequest = await context.open(encapsulated.subarray(ciphertextAt));
-    return { keys: key, hpke, enc, context, binaryRequest };
+    return await step();
   } catch (error) {
     if (error instanceof HpkeError) return undefined;
     throw error;
   }
 }
 
-function suiteOf(key: ChannelKeys | undefined, aead: AeadName): Hpke | undefined {
-  return key?.suites.get(aead);
+interface SelectedKey {
+  readonly keys: ChannelKeys;
+  readonly hpke: Hpke;
+}
+
+function selectKey(header: Bytes, keys: readonly ChannelKeys[]): SelectedKey | undefined {
+  const reader = new Reader(header, 'OHTTP header');
+  const [keyId, kemId] = [reader.u8(), reader.u16be()];
+  const [kdfId, aeadId] = [reader.u16be(), reader.u16be()];
+  const key = keys.find(({ config }) => config.keyId === keyId && KEM_IDS[config.kem] === kemId);
+  const aead = key?.config.aeads.find((name) => AEAD_IDS[name] === aeadId);
+  const hpke = aead === undefined ? undefined : key?.suites.get(aead);
+  if (key === undefined || hpke === undefined || kdfId !== HKDF_SHA256_ID) return undefined;
+  return { keys: key, hpke };
+}
+
+async function setupRecipient(
+  { keys, hpke }: SelectedKey,
+  header: Bytes,
+  enc: Bytes,
+  sealing: Sealing,
+): Promise<RequestRecipient> {
+  const info = concatBytes(INFO_PREFIX[sealing], header);
+  return { keys, hpke, enc, context: await hpke.setupRecipient(keys.privateKey, enc, info) };
 }
 
 function encodeHeader(keyId: number, hpke: Hpke): Bytes {

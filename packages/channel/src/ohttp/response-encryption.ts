@@ -1,25 +1,49 @@
 import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
-import { type ExportingContext, type Hpke, hkdfExpand, hkdfExtract } from '@cloister/crypto';
+import {
+  type AesGcm,
+  computeNonce,
+  type ExportingContext,
+  type Hpke,
+  hkdfExpand,
+  hkdfExtract,
+  HpkeError,
+} from '@cloister/crypto';
+import type { ChunkOpener, ChunkSealer } from './chunks.ts';
+import type { Sealing } from './request-encryption.ts';
 
-const RESPONSE_LABEL = encodeUtf8('message/bhttp response');
+const LABEL: Readonly<Record<Sealing, Bytes>> = {
+  whole: encodeUtf8('message/bhttp response'),
+  chunked: encodeUtf8('message/bhttp chunked response'),
+};
 const KEY = encodeUtf8('key');
 const NONCE = encodeUtf8('nonce');
 const EMPTY: Bytes = new Uint8Array();
+
+/** One exchange, as either half knows it once the request is there. */
+export interface Exchange {
+  readonly hpke: Hpke;
+  readonly enc: Bytes;
+  readonly context: ExportingContext;
+}
+
+interface ResponseAead {
+  readonly aead: AesGcm;
+  readonly nonce: Bytes;
+}
 
 /** max(Nn, Nk): the length of the response nonce and of the exported secret. */
 export function responseNonceSize({ keySize, nonceSize }: Hpke): number {
   return Math.max(keySize, nonceSize);
 }
 
-/** The AEAD and nonce of the one response to an encapsulated request (RFC 9458 section 4.4). */
+/** AEAD and nonce of the one response to a request (RFC 9458 section 4.4; the draft, section 6.2). */
 async function deriveResponseAead(
-  hpke: Hpke,
-  context: ExportingContext,
-  enc: Bytes,
+  { hpke, enc, context }: Exchange,
   responseNonce: Bytes,
-) {
+  sealing: Sealing,
+): Promise<ResponseAead> {
   const { primitives, keySize, nonceSize } = hpke;
-  const secret = await context.export(RESPONSE_LABEL, responseNonceSize(hpke));
+  const secret = await context.export(LABEL[sealing], responseNonceSize(hpke));
   const prk = await hkdfExtract(primitives, concatBytes(enc, responseNonce), secret);
   const [key, nonce] = await Promise.all([
     hkdfExpand(primitives, prk, KEY, keySize),
@@ -28,28 +52,47 @@ async function deriveResponseAead(
   return { aead: await primitives.aesGcm(key), nonce };
 }
 
-/** An encapsulated response (RFC 9458 section 4.4): `responseNonce` must be fresh and random. In pieces. */
+/** An encapsulated response (RFC 9458 section 4.4), in pieces: `responseNonce` must be fresh and random. */
 export async function sealResponse(
-  hpke: Hpke,
-  context: ExportingContext,
-  enc: Bytes,
+  exchange: Exchange,
   responseNonce: Bytes,
   plaintext: readonly Bytes[],
 ): Promise<readonly Bytes[]> {
-  const { aead, nonce } = await deriveResponseAead(hpke, context, enc, responseNonce);
+  const { aead, nonce } = await deriveResponseAead(exchange, responseNonce, 'whole');
   return [responseNonce, ...(await aead.seal(nonce, EMPTY, plaintext))];
 }
 
 /** The plaintext of an encapsulated response; throws where it does not belong to the request. */
-export async function openResponse(
-  hpke: Hpke,
-  context: ExportingContext,
-  enc: Bytes,
-  encapsulated: Bytes,
-): Promise<Bytes> {
-  const size = responseNonceSize(hpke);
+export async function openResponse(exchange: Exchange, encapsulated: Bytes): Promise<Bytes> {
+  const size = responseNonceSize(exchange.hpke);
   if (encapsulated.length < size) throw new RangeError('shorter than its nonce');
   const responseNonce = encapsulated.slice(0, size);
-  const { aead, nonce } = await deriveResponseAead(hpke, context, enc, responseNonce);
+  const { aead, nonce } = await deriveResponseAead(exchange, responseNonce, 'whole');
   return aead.open(nonce, EMPTY, encapsulated.subarray(size));
+}
+
+/** Seals the chunks of a response (the draft, section 6.2): each takes the next counter. */
+export async function createResponseSealer(
+  exchange: Exchange,
+  responseNonce: Bytes,
+): Promise<ChunkSealer> {
+  const { aead, nonce } = await deriveResponseAead(exchange, responseNonce, 'chunked');
+  let counter = 0;
+  return async (pieces, aad) => aead.seal(computeNonce(nonce, counter++), aad, pieces);
+}
+
+/** Opens the chunks of a response in order; HpkeError `open_failed` where one is not the next. */
+export async function createResponseOpener(
+  exchange: Exchange,
+  responseNonce: Bytes,
+): Promise<ChunkOpener> {
+  const { aead, nonce } = await deriveResponseAead(exchange, responseNonce, 'chunked');
+  let counter = 0;
+  return async (sealed, aad) => {
+    try {
+      return await aead.open(computeNonce(nonce, counter++), aad, sealed);
+    } catch (cause) {
+      throw new HpkeError('open_failed', { cause });
+    }
+  };
 }

@@ -139,7 +139,7 @@ function createSender({ aead, baseNonce, export: exportSecret }: Schedule): Send
   let sequence = 0;
   const sealPieces = async (pieces: readonly Bytes[], aad = EMPTY): Promise<readonly Bytes[]> => {
     // Taken before anything is awaited: two seals at once never share a nonce.
-    const nonce = nonceOf(baseNonce, sequence++);
+    const nonce = computeNonce(baseNonce, sequence++);
     return aead.seal(nonce, aad, pieces);
   };
   return {
@@ -157,7 +157,7 @@ function createRecipient({ aead, baseNonce, export: exportSecret }: Schedule): R
     open(ciphertext, aad = EMPTY) {
       // One after the other: a message that does not open leaves the sequence number as it was.
       const next = last.then(async () => {
-        const nonce = nonceOf(baseNonce, sequence);
+        const nonce = computeNonce(baseNonce, sequence);
         const plaintext = await guard('open_failed', () => aead.open(nonce, aad, ciphertext));
         sequence++;
         return plaintext;
@@ -168,8 +168,8 @@ function createRecipient({ aead, baseNonce, export: exportSecret }: Schedule): R
   };
 }
 
-/** ComputeNonce of RFC 9180 section 5.2. Far below 2^96, where a counter in a double stops counting. */
-function nonceOf(baseNonce: Bytes, sequence: number): Bytes {
+/** ComputeNonce of RFC 9180 section 5.2 for a nonce of 12 bytes. Far below 2^96, where a counter in a double stops counting. */
+export function computeNonce(baseNonce: Bytes, sequence: number): Bytes {
   if (sequence >= Number.MAX_SAFE_INTEGER) throw new HpkeError('message_limit');
   const nonce = new Uint8Array(baseNonce);
   const view = new DataView(nonce.buffer);

@@ -1,5 +1,6 @@
 export {
   AEAD_IDS,
+  computeNonce,
   createHpke,
   HKDF_SHA256_ID,
   type AeadName,

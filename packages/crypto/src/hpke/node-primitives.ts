@@ -5,6 +5,7 @@ import {
   copyBytes,
   decodeBase64url,
   decodeHex,
+  encodePem,
   MalformedError,
 } from '@cloister/bytes';
 import type { AesGcm, DhPrivateKey, HpkePrimitives } from './primitives.ts';
@@ -35,16 +36,16 @@ interface KeyObject {
   export(options: { readonly format: 'jwk' }): { readonly x?: string | undefined };
 }
 
-interface DerInput<Buf, Type> {
+interface Pkcs8<Buf> {
   readonly key: Buf;
   readonly format: 'der';
-  readonly type: Type;
+  readonly type: 'pkcs8';
 }
 
 /** What of `node:crypto` is used: the module itself fits. `Buf` is Node's Buffer. */
 export interface NodeCrypto<Key extends KeyObject, Buf extends Uint8Array> {
   randomBytes(size: number): Uint8Array;
-  createHash(algorithm: string): Digest;
+  hash(algorithm: string, data: Uint8Array, encoding: 'buffer'): Uint8Array;
   createHmac(algorithm: string, key: Key): Digest;
   createSecretKey(key: Uint8Array): Key;
   createCipheriv(
@@ -58,8 +59,8 @@ export interface NodeCrypto<Key extends KeyObject, Buf extends Uint8Array> {
     nonce: Uint8Array,
     options: { readonly authTagLength: number },
   ): Cipher & { setAuthTag(tag: Uint8Array): unknown };
-  createPrivateKey(input: DerInput<Buf, 'pkcs8'>): Key;
-  createPublicKey(input: DerInput<Buf, 'spki'> | Key): Key;
+  createPrivateKey(input: Pkcs8<Buf>): Key;
+  createPublicKey(input: string | Key): Key;
   generateKeyPairSync(type: 'x25519'): { readonly publicKey: Key; readonly privateKey: Key };
   diffieHellman(keys: { readonly privateKey: Key; readonly publicKey: Key }): Uint8Array;
   encapsulate(key: Key): { readonly ciphertext: Uint8Array; readonly sharedKey: Uint8Array };
@@ -81,8 +82,9 @@ export function createNodePrimitives<Key extends KeyObject, Buf extends Uint8Arr
       format: 'der',
       type: 'pkcs8',
     });
+  // As PEM: of an object with DER in it Node finds out, slowly, what it is not.
   const publicKey = (prefix: Bytes, key: Bytes): Key =>
-    node.createPublicKey({ key: toBuffer(concatBytes(prefix, key)), format: 'der', type: 'spki' });
+    node.createPublicKey(encodePem('PUBLIC KEY', concatBytes(prefix, key)));
   const rawPublic = (prefix: Bytes, key: Key): Bytes =>
     copyBytes(key.export({ type: 'spki', format: 'der' }).subarray(prefix.length));
 
@@ -101,8 +103,8 @@ export function createNodePrimitives<Key extends KeyObject, Buf extends Uint8Arr
 
   return {
     generateSecret: () => copyBytes(node.randomBytes(32)),
-    sha256: (data) => copyBytes(node.createHash('sha256').update(data).digest()),
-    sha3Of256: (data) => copyBytes(node.createHash('sha3-256').update(data).digest()),
+    sha256: (data) => copyBytes(node.hash('sha256', data, 'buffer')),
+    sha3Of256: (data) => copyBytes(node.hash('sha3-256', data, 'buffer')),
     // As a KeyObject: of anything else Node first finds out, slowly, that it is none.
     hmacSha256: (key, data) =>
       copyBytes(node.createHmac('sha256', node.createSecretKey(key)).update(data).digest()),

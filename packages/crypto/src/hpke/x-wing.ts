@@ -104,11 +104,11 @@ export function createXWing(primitives: HpkePrimitives): Kem {
 
 /** The Combiner of the draft's section 5.3. */
 async function combine(
-  { sha3Of256 }: HpkePrimitives,
+  primitives: HpkePrimitives,
   lattice: Bytes,
   curve: Bytes,
   dhCiphertext: Bytes,
   dhPublicKey: Bytes,
 ): Promise<Bytes> {
-  return sha3Of256(concatBytes(lattice, curve, dhCiphertext, dhPublicKey, LABEL));
+  return primitives.sha3Of256(concatBytes(lattice, curve, dhCiphertext, dhPublicKey, LABEL));
 }

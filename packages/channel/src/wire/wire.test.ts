@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
+import { follow, piecesOf, readAhead, readPieces, streamFrom } from './byte-stream.ts';
+import { HeldRequest, HeldResponse } from './held-message.ts';
+import { lendBody, wireBodyOf } from './lent-body.ts';
+import { Scratch } from './scratch.ts';
+import { StreamReader } from './stream-reader.ts';
+import { exchangeOver } from './wire-transport.ts';
+
+async function* each(...texts: readonly string[]): AsyncGenerator<Bytes, void, void> {
+  for (const text of texts) yield encodeUtf8(text);
+}
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const textOf = async (source: AsyncIterable<Uint8Array>) => {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(piece);
+  return text(concatBytes(...pieces));
+};
+
+describe('StreamReader', () => {
+  it('gives exactly what it is asked for, across pieces', async () => {
+    const reader = new StreamReader(each('ab', '', 'cdef', 'g'), 'test');
+    assert.equal(text(await reader.bytes(1)), 'a');
+    assert.equal(text(await reader.bytes(3)), 'bcd');
+    assert.equal(text(await reader.bytes(0)), '');
+    assert.equal(text(await reader.some(1)), 'e');
+    assert.equal(text(await reader.some(9)), 'f');
+    assert.equal(await reader.isEnd(), false);
+    assert.equal(text(await reader.rest(1)), 'g');
+    assert.equal(await reader.isEnd(), true);
+    assert.equal((await reader.some(9)).length, 0);
+    assert.equal((await reader.rest(0)).length, 0);
+  });
+
+  it('says by name what ended too early or was too long', async () => {
+    const early = new StreamReader(each('ab'), 'thing').bytes(3);
+    await assert.rejects(early, { code: 'truncated', message: /thing/ });
+    await assert.rejects(new StreamReader(each('ab', 'c'), 'x').rest(2), { code: 'too_large' });
+  });
+});
+
+describe('held messages', () => {
+  const content = encodeUtf8('\u{feff}{"a":1}');
+  const made = {
+    request: () => new HeldRequest('https://x/', { method: 'POST' }, content),
+    response: () => new HeldResponse([content.slice(0, 4), content.slice(4)], { status: 201 }),
+  };
+  for (const [name, make] of Object.entries(made)) {
+    it(`a ${name} reads like one that fetch made, by every method`, async () => {
+      assert.deepEqual(await make().bytes(), content);
+      assert.deepEqual(new Uint8Array(await make().arrayBuffer()), content);
+      assert.equal(await make().text(), '{"a":1}');
+      assert.deepEqual(await make().json(), { a: 1 });
+      assert.equal((await make().blob()).size, content.length);
+      assert.equal(await textOf(piecesOf(make().body)), '{"a":1}');
+    });
+
+    it(`a ${name} is read once, and its clone once more`, async () => {
+      const one = make();
+      const clone = one.clone();
+      assert.equal(one.bodyUsed, false);
+      await one.bytes();
+      assert.equal(one.bodyUsed, true);
+      await assert.rejects(one.bytes(), TypeError);
+      await assert.rejects(one.text(), TypeError);
+      assert.throws(() => one.clone(), TypeError);
+      assert.deepEqual(await clone.bytes(), content);
+      const locked = make();
+      locked.body?.getReader();
+      await assert.rejects(locked.bytes(), TypeError);
+    });
+  }
+
+  it('keep what fetch knows of them', async () => {
+    const request = made.request().clone();
+    assert.ok(request instanceof Request);
+    assert.equal(`${request.method} ${request.url}`, 'POST https://x/');
+    assert.equal(await new Request(made.request()).text(), '{"a":1}');
+    const response = made.response().clone();
+    assert.ok(response instanceof Response);
+    assert.equal(response.status, 201);
+  });
+});
+
+describe('Scratch', () => {
+  it('puts pieces together, one after the other and at the same time', async () => {
+    const scratch = new Scratch();
+    const pieces = [encodeUtf8('ab'), encodeUtf8('cd')];
+    const seen: Bytes[] = [];
+    const hold = () =>
+      scratch.with(pieces, async (whole) => {
+        seen.push(whole);
+        await Promise.resolve();
+        assert.equal(text(whole), 'abcd');
+      });
+    await Promise.all([hold(), hold()]);
+    assert.notEqual(seen[0]?.buffer, seen[1]?.buffer);
+    await hold();
+    assert.ok(seen.slice(0, 2).some(({ buffer }) => buffer === seen[2]?.buffer));
+    await assert.rejects(
+      scratch.with(pieces, () => Promise.reject(new Error('x'))),
+      /x/,
+    );
+    await hold();
+  });
+});
+
+describe('streams', () => {
+  it('stop as soon as there is more than the limit', async () => {
+    let ended = false;
+    async function* endless(): AsyncGenerator<Bytes> {
+      try {
+        for (;;) yield new Uint8Array(10);
+      } finally {
+        ended = true;
+      }
+    }
+    assert.equal(await readPieces(endless(), 95), undefined);
+    assert.ok(ended);
+    assert.equal((await readPieces(each('ab', 'c'), 3))?.length, 2);
+  });
+
+  it('read ahead only as far as they are told', async () => {
+    const source = each('ab', 'cd', 'ef');
+    const { pieces, ended } = await readAhead(source, 2);
+    assert.equal(ended, false);
+    assert.equal(await textOf(follow(pieces, source)), 'abcdef');
+    assert.equal((await readAhead(each('ab'), 2)).ended, true);
+  });
+
+  it('cancel what they are made of', async () => {
+    let cancelled = 0;
+    const endless = () =>
+      new ReadableStream<Bytes>({
+        pull: (controller) => controller.enqueue(new Uint8Array(1)),
+        cancel: () => void cancelled++,
+      });
+    for await (const _ of piecesOf(endless())) break;
+    assert.equal(cancelled, 1);
+    const stream = streamFrom(piecesOf(endless()), () => void cancelled++);
+    const reader = stream.getReader();
+    await reader.read();
+    await reader.cancel();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(cancelled, 3);
+  });
+
+  it('ask for nothing before somebody reads', async () => {
+    let asked = 0;
+    async function* counting(): AsyncGenerator<Bytes, void, void> {
+      for (;;) {
+        asked++;
+        yield new Uint8Array(1);
+      }
+    }
+    const reader = streamFrom(counting()).getReader();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(asked, 0);
+    await reader.read();
+    assert.equal(asked, 1);
+  });
+});
+
+describe('transports', () => {
+  const call = {
+    url: 'https://x/',
+    headers: { 'content-type': 'a/b' },
+    signal: new AbortController().signal,
+  };
+
+  it('by fetch send pieces and streams as one body, and never follow redirects', async () => {
+    const seen: Request[] = [];
+    const exchange = exchangeOver((request) => {
+      seen.push(request);
+      return Promise.resolve(new Response('answer', { status: 203 }));
+    });
+    for (const body of [[encodeUtf8('ab'), encodeUtf8('c')], each('ab', 'c')]) {
+      const answer = await exchange({ ...call, body });
+      assert.equal(answer.status, 203);
+      assert.equal(await textOf(answer.body), 'answer');
+      const request = seen.pop() ?? assert.fail();
+      assert.equal(await request.text(), 'abc');
+      assert.equal(request.redirect, 'error');
+      assert.equal(request.headers.get('content-type'), 'a/b');
+    }
+  });
+
+  it('of their own get bytes as they are', async () => {
+    const bodies: unknown[] = [];
+    const own = Object.assign(() => Promise.resolve(new Response()), {
+      exchange: ({ body }: { body: unknown }) => {
+        bodies.push(body);
+        return Promise.resolve({
+          status: 200,
+          headers: new Headers(),
+          body: each(),
+          cancel: () => undefined,
+        });
+      },
+    });
+    const body = [encodeUtf8('ab')];
+    await exchangeOver(own)({ ...call, body });
+    assert.equal(bodies[0], body);
+  });
+
+  it('of servers lend the body of a request', async () => {
+    const request = new Request('https://x/', { method: 'POST', body: 'own' });
+    assert.equal(await textOf(wireBodyOf(request.clone())), 'own');
+    lendBody(request, each('le', 'nt'));
+    assert.equal(await textOf(wireBodyOf(request)), 'lent');
+    assert.equal(await request.text(), 'own');
+  });
+});
