@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   createIdentity,
@@ -211,6 +212,7 @@ async function run(): Promise<void> {
   const gateway = createGateway({
     keys: channel.keys,
     now,
+    wait: delay,
     fetch: (request, { encapsulation }) => inner.fetch(request, { encapsulation }),
     onError: (error) =>
       log('fault', {
