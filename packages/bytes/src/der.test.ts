@@ -25,6 +25,29 @@ const dive = (bytes: Bytes) => {
   while (reader.peek() === DER.SEQUENCE) reader = reader.enter(DER.SEQUENCE);
 };
 
+describe('DerReader.arcBelow', () => {
+  const prefix = encodeDerOid('1.2.840.113741').subarray(2);
+  const arcOf = (dotted: string) => new DerReader(encodeDerOid(dotted), 'test').arcBelow(prefix);
+
+  it('gives the one arc behind the prefix', () => {
+    for (const arc of [0, 1, 18, 127]) assert.equal(arcOf(`1.2.840.113741.${arc}`), arc);
+  });
+
+  it('gives nothing for the prefix itself, arcs of two bytes, more arcs, other prefixes', () => {
+    for (const other of ['', '.128', '.1.1'])
+      assert.equal(arcOf(`1.2.840.113741${other}`), undefined);
+    assert.equal(arcOf('1.2.840.113742.1'), undefined);
+    assert.equal(arcOf('1.2.841.113741.1'), undefined);
+    // An arc that goes on behind the end.
+    const reader = new DerReader(Uint8Array.of(6, prefix.length + 1, ...prefix, 0x81), 'test');
+    assert.equal(reader.arcBelow(prefix), undefined);
+  });
+
+  it('refuses what is no identifier', () => {
+    assert.throws(() => open('0201ff').arcBelow(prefix), MalformedError);
+  });
+});
+
 describe('DerReader.next', () => {
   it('gives tag, contents and the whole encoding, as views', () => {
     const bytes = decodeHex('0403aabbcc0500');

@@ -132,9 +132,15 @@ export class DerReader {
 
   /** A non-negative INTEGER below 2^31. */
   smallInteger(): number {
-    const value = this.integer();
-    if ((value[0] ?? 0) >= 0x80 || value.length > 4) this.fail();
-    return value.reduce((sum, byte) => sum * 256 + byte, 0);
+    const body = this.#skip(DER.INTEGER);
+    const length = this.#at - body;
+    const first = this.#bytes[body] ?? 0;
+    if (length === 0 || length > 4 || first >= 0x80) this.fail();
+    // Minimal: a zero only before what would be negative without it.
+    if (length > 1 && first === 0 && (this.#bytes[body + 1] ?? 0) < 0x80) this.fail();
+    let value = 0;
+    for (let at = body; at < this.#at; at++) value = value * 256 + (this.#bytes[at] ?? 0);
+    return value;
   }
 
   /** A BOOLEAN: 00 or FF (X.690, 11.1). */
@@ -165,6 +171,20 @@ export class DerReader {
     }
     if (started || text === '') this.fail();
     return text;
+  }
+
+  /**
+   * The last arc of an OBJECT IDENTIFIER that has one arc more than this prefix, and one below 128;
+   * undefined for others. The prefix is the contents of an encoded identifier.
+   */
+  arcBelow(prefix: Uint8Array): number | undefined {
+    const body = this.#skip(DER.OBJECT_IDENTIFIER);
+    if (this.#at - body !== prefix.length + 1) return undefined;
+    for (let i = 0; i < prefix.length; i++) {
+      if (this.#bytes[body + i] !== prefix[i]) return undefined;
+    }
+    const arc = this.#bytes[this.#at - 1] ?? 0x80;
+    return arc < 0x80 ? arc : undefined;
   }
 
   /** A BIT STRING of whole bytes (no unused bits). */

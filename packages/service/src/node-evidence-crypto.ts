@@ -1,17 +1,17 @@
 import { constants, createPublicKey, hash, verify, type KeyObject } from 'node:crypto';
 import type { EvidenceCrypto, P256Key, SnpCrypto, SnpKey } from '@cloister/attestation';
 
-/** SubjectPublicKeyInfos up to the point (RFC 5480): the uncompressed x ‖ y follows. */
-const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
-const P384_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex');
+/** SubjectPublicKeyInfos (RFC 5480) that end with an uncompressed point: it is written into them. */
+const P256_SPKI = spkiOf('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 64);
+const P384_SPKI = spkiOf('3076301006072a8648ce3d020106052b8104002203620004', 96);
 
 /**
  * The verifier's primitives by `node:crypto`, for the options `crypto` of the verifiers. They are
  * synchronous: one verification costs less here than the change of threads of a WebCrypto call.
  */
 export const NODE_EVIDENCE_CRYPTO: EvidenceCrypto & SnpCrypto = {
-  importP256: (point) => ecdsaKey(P256_PREFIX, point, 'sha256', 32),
-  importP384: (point) => ecdsaKey(P384_PREFIX, point, 'sha384', 48),
+  importP256: (point) => ecdsaKey(P256_SPKI, point, 'sha256', 32),
+  importP384: (point) => ecdsaKey(P384_SPKI, point, 'sha384', 48),
   importRsaPss(spki) {
     const key = importSpki(spki);
     if (key?.asymmetricKeyType !== 'rsa') return undefined;
@@ -25,12 +25,14 @@ export const NODE_EVIDENCE_CRYPTO: EvidenceCrypto & SnpCrypto = {
 };
 
 function ecdsaKey(
-  prefix: Buffer,
+  spki: Buffer,
   point: Uint8Array,
   digest: 'sha256' | 'sha384',
   size: number,
 ): (P256Key & SnpKey) | undefined {
-  const key = importSpki(Buffer.concat([prefix, point]));
+  if (point.length !== 2 * size) return undefined;
+  spki.set(point, spki.length - point.length);
+  const key = importSpki(spki);
   if (key === undefined) return undefined;
   return {
     verify: (signature, data) =>
@@ -88,6 +90,10 @@ function writeInteger(raw: Uint8Array, from: number, to: number, at: number): nu
   scratch[at] = 0x02;
   scratch[at + 1] = length;
   scratch[at + 2] = 0;
-  scratch.set(raw.subarray(start, to), at + 2 + sign);
+  for (let i = start; i < to; i++) scratch[at + 2 + sign + i - start] = raw[i] ?? 0;
   return at + 2 + length;
+}
+
+function spkiOf(prefix: string, pointLength: number): Buffer {
+  return Buffer.concat([Buffer.from(prefix, 'hex'), Buffer.alloc(pointLength)]);
 }

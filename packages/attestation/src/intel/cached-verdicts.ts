@@ -140,7 +140,10 @@ export async function newAttestationKey(
   { leaf }: VerifiedPckChain,
   { cache, crypto }: VerdictSource,
 ): Promise<VerifiedAttestationKey> {
-  const qeReport = parseEnclaveReport(copyBytes(quote.qeReport), 'QE report');
+  const endorsement = copyBytes(quote.endorsement);
+  const start = quote.qeReport.byteOffset - quote.endorsement.byteOffset;
+  const report = endorsement.subarray(start, start + quote.qeReport.length);
+  const qeReport = parseEnclaveReport(report, 'QE report');
   const digest = await crypto.sha256Hex(concatBytes(quote.attestationKey, quote.qeAuthData));
   if (encodeHex(qeReport.reportData) !== digest.padEnd(128, '0')) {
     throw new Refusal('qereport.data', 'QE report does not name this attestation key');
@@ -148,6 +151,6 @@ export async function newAttestationKey(
   const key = await crypto.importP256(quote.attestationKey);
   if (key === undefined) throw new Refusal('quote.signature', 'attestation key is off the curve');
   const verified = { key, pckSpki: leaf.spki, qeReport };
-  cache.attestationKeys.set(copyBytes(quote.endorsement), verified);
+  cache.attestationKeys.set(endorsement, verified);
   return verified;
 }

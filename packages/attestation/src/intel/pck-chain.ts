@@ -84,20 +84,28 @@ const END = '-----END CERTIFICATE-----';
 
 /** The certificates of a PEM chain; those of CAs that were read before are not read again. */
 function readChain(pem: string, { caCertificates }: PckCaCache): readonly PemCertificate[] {
-  const blocks = pem.split(END, 5);
-  const rest = blocks.pop() ?? '';
+  const blocks: string[] = [];
+  let from = 0;
+  for (let at = pem.indexOf(END); at >= 0 && blocks.length < 4; at = pem.indexOf(END, from)) {
+    blocks.push(pem.slice(from, at + END.length));
+    from = at + END.length;
+  }
   if (blocks.length !== 3) throw new Refusal('pck.chain', 'PCK chain: not three certificates');
   // Intel's certification data end with a NUL.
-  if (!/^[\s\0]*$/.test(rest)) throw new MalformedError('bad_value', 'PCK chain: its end');
+  if (!/^[\s\0]*$/.test(pem.slice(from))) {
+    throw new MalformedError('bad_value', 'PCK chain: its end');
+  }
   return blocks.map((text, i) => {
     const name = `PCK chain, certificate ${i}`;
-    const certificate = caCertificates.get(text) ?? readCertificate(text, name);
+    // The first is the leaf, if it is not an odd chain.
+    const known = i === 0 ? undefined : caCertificates.get(text);
+    const certificate = known ?? readCertificate(text, name);
     return { text, certificate };
   });
 }
 
 function readCertificate(text: string, name: string): Certificate {
-  const [der] = decodePem(text + END, 'CERTIFICATE', name);
+  const [der] = decodePem(text, 'CERTIFICATE', name);
   if (der === undefined) throw new MalformedError('truncated', name);
   return parseCertificate(der, name);
 }
@@ -154,7 +162,7 @@ function pckClaims(
   };
 }
 
-/** A certificate, and the text of its PEM block up to the end mark. */
+/** A certificate, and the text of its PEM block. */
 interface PemCertificate {
   readonly text: string;
   readonly certificate: Certificate;

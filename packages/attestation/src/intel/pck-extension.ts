@@ -77,19 +77,11 @@ function readEntries(outer: DerReader, prefix: Uint8Array): Map<number, DerReade
   outer.end();
   while (!list.done) {
     const entry = list.enter(DER.SEQUENCE);
-    const oid = entry.expect(DER.OBJECT_IDENTIFIER).value;
-    const arc = oid[prefix.length] ?? 0xff;
-    // Arcs below 0x80 are one byte.
-    const follows = oid.length === prefix.length + 1 && arc < 0x80 && startsWith(oid, prefix);
-    if (!follows || entries.has(arc)) entry.fail();
-    entries.set(arc, entry);
+    const arc = entry.arcBelow(prefix);
+    if (arc === undefined || entries.has(arc)) entry.fail();
+    else entries.set(arc, entry);
   }
   return entries;
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false;
-  return true;
 }
 
 function missing(arc: string): never {
