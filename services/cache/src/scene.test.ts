@@ -53,7 +53,14 @@ async function makeP256(): Promise<CryptoKeyPair> {
 }
 
 async function publicJwk(keys: CryptoKeyPair, rest: object = {}): Promise<Jwk> {
-  const { kty = '', crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', keys.publicKey);
+  const {
+    kty = '',
+    crv = '',
+    x = '',
+    y = '',
+    n = '',
+    e = '',
+  } = await crypto.subtle.exportKey('jwk', keys.publicKey);
   const members = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y };
   return { ...members, ...rest };
 }

@@ -75,6 +75,8 @@ export function openRespConnection(
       end('bad_answer', error);
     }
   });
+  // Who made the socket may have left it paused, that nothing of it gets lost.
+  socket.resume();
   /** In RESP3 the answer to SUBSCRIBE is a push as well. */
   const take = (push: readonly RespReply[]): void => {
     const [kind] = push;

@@ -18,12 +18,13 @@ function ask(rules: string, ...args: string[]): Denial | 'session' | undefined {
   return command === undefined ? 'command' : checkRequest(parseRole('r', rules), command, parser);
 }
 
+const names = (rules: string): string[] =>
+  Array.from(parseRole('r', rules).commands, ({ name }) => name).toSorted();
+
 const RECORDS = '~records:* &records:* +@read +@write +@pubsub +@transaction';
 
 describe('parseRole', () => {
   it('reads rules from left to right', () => {
-    const names = (rules: string): string[] =>
-      Array.from(parseRole('r', rules).commands, ({ name }) => name).toSorted();
     assert.deepEqual(names('+get -get'), ['echo', 'ping']);
     assert.deepEqual(names('-@all +GET +xinfo|stream'), ['echo', 'get', 'ping', 'xinfo|stream']);
     assert.ok(names('+@read -@string').includes('hget'));

@@ -8,6 +8,9 @@ const NOAUTH = '-NOAUTH Authentication required.\r\n';
 const DENIED = "-NOPERM this user has no permissions to run the 'config' command\r\n";
 const KEY = '-NOPERM this user has no permissions to access one of the keys used as arguments\r\n';
 
+const confirmed = (kind: string, channel: string, n: number): string =>
+  `*3\r\n$${kind.length}\r\n${kind}\r\n$${channel.length}\r\n${channel}\r\n:${n}\r\n`;
+
 describe('before the login', () => {
   it('refuses everything but AUTH, HELLO and QUIT, and does it not later either', async () => {
     const stage = createStage();
@@ -239,8 +242,6 @@ describe('transactions', () => {
 
 describe('subscriptions', () => {
   const message = '*3\r\n$7\r\nmessage\r\n$3\r\nr:a\r\n$1\r\nx\r\n';
-  const confirmed = (kind: string, channel: string, n: number): string =>
-    `*3\r\n$${kind.length}\r\n${kind}\r\n$${channel.length}\r\n${channel}\r\n:${n}\r\n`;
 
   it('of RESP2 keep their confirmations, messages and refusals apart', async () => {
     const stage = createStage();

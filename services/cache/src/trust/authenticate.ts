@@ -90,7 +90,7 @@ export function createAuthenticate(
       if (!result.ok && result.code === 'manifest_mismatch' && isBridged(current, now()))
         result = await verify(login.token, service, current.before?.manifest ?? current.manifest);
       // Judged by what was replaced meanwhile: again.
-      if (trust() !== current) continue;
+      if (trust().manifest.id !== current.manifest.id) continue;
       if (!result.ok) return refused(result.code);
       const until = admissionEnd(current, result.claims, now());
       if (until === undefined) return refused('not_admitted');
