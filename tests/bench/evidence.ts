@@ -1,4 +1,3 @@
-import { generateKeyPairSync, sign as signData } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
@@ -7,36 +6,43 @@ import {
   verifySgxQuote,
   verifyTdxQuote,
   type EvidenceCrypto,
-  type IntelCollateral,
   type IntelQuoteOptions,
 } from '@cloister/attestation';
-import { asBytes, encodeHex } from '@cloister/bytes';
-import * as peer from '@phala/dcap-qvl';
+import { asBytes } from '@cloister/bytes';
+import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { parseVectors } from '../../apps/cli/src/evidence-vectors.ts';
 import { shared, sharedMissing } from '../shared.ts';
+import { createDcapQvl } from './dcap-qvl.ts';
+import { reportMemory } from './evidence-memory.ts';
 import type { Report } from './figure.ts';
+import type { IntelSubject } from './intel-subject.ts';
 import { measure, type Task } from './measure.ts';
-import { importP256, NODE_CRYPTO, verifyP256 } from './node-evidence-crypto.ts';
+import { ecdsa, ecdsaByProvider, floorOf } from './public-key-floor.ts';
 import { runSnp } from './snp.ts';
 
 /** Genuine quotes with genuine collateral that the peer accepts too. */
 const SUBJECTS = [
-  { tee: 'sgx', label: 'SGX v3', prefix: 'sgx3-', verify: verifySgxQuote },
-  { tee: 'tdx', label: 'TDX v4', prefix: 'tdx4-', verify: verifyTdxQuote },
+  { label: 'SGX v3', prefix: 'sgx3-', verify: verifySgxQuote, signedBytes: 432 },
+  { label: 'TDX v4', prefix: 'tdx4-', verify: verifyTdxQuote, signedBytes: 632 },
+] as const;
+const PEER = '@phala/dcap-qvl';
+const UNIT = 'verifications/s';
+const QE_REPORT_BYTES = 384;
+const PCK_CERTIFICATE_BYTES = 1000;
+const IN_FLIGHT = 32;
+/** What was seen before, and what no verifier can then avoid. */
+const SITUATIONS = [
+  ['cached', 'PCK cached', '2 P-256 verifications + 1 key import'],
+  ['key', 'attestation key cached', '1 P-256 verification'],
+  ['new', 'new PCK', '3 P-256 verifications + 2 key imports'],
 ] as const;
 
-interface Subject {
-  readonly quote: Uint8Array<ArrayBuffer>;
-  readonly collateral: IntelCollateral;
-  readonly at: Date;
-}
-
-/** What a cache must forget so that the next quote is by another attestation key. */
+/** What a cache must forget for the next quote to be the first by its attestation key. */
 function forgetKeys(cache: VerificationCache): void {
   cache.attestationKeys.clear();
 }
 
-/** What a cache must forget so that the next quote is by another platform of the same CA. */
+/** What a cache must forget for the next quote to be the first of its platform, under a known CA. */
 function forgetPlatform(cache: VerificationCache): void {
   cache.attestationKeys.clear();
   cache.pckChains.clear();
@@ -45,56 +51,97 @@ function forgetPlatform(cache: VerificationCache): void {
 /**
  * Verifications per second on one core: with everything about the platform cached, with a PCK
  * certificate never seen before, and with an attestation key seen before; against the JavaScript
- * peer, and against the signatures that no verifier can avoid.
+ * peer, and each against the public-key operations that no verifier can avoid in its place.
  */
 export async function run(report: Report): Promise<void> {
   if (sharedMissing !== false) {
     process.stderr.write(`evidence: ${sharedMissing}\n`);
     return;
   }
-  for (const { label, prefix, verify } of SUBJECTS) {
+  for (const { label, prefix, verify, signedBytes } of SUBJECTS) {
     const subject = findSubject(prefix);
-    const base = { collateral: subject.collateral, at: subject.at, anchors: [INTEL_ROOT] };
-    const warm = (
+    const createTask = (
       crypto: EvidenceCrypto | undefined,
-      forget: (c: VerificationCache) => void,
+      forget: (cache: VerificationCache) => void = () => undefined,
+      inFlight = 1,
     ): Task => {
       const cache = new VerificationCache();
-      const options: IntelQuoteOptions = { ...base, cache, ...(crypto ? { crypto } : {}) };
+      const { collateral, at, quote } = subject;
+      const base = { collateral, at, anchors: [INTEL_ROOT], cache };
+      const options: IntelQuoteOptions = crypto === undefined ? base : { ...base, crypto };
+      if (inFlight === 1) {
+        return async () => {
+          forget(cache);
+          return (await verify(quote, options)).ok;
+        };
+      }
+      const all = Array.from({ length: inFlight }, () => quote);
       return async () => {
         forget(cache);
-        return (await verify(subject.quote, options)).ok;
+        const results = await Promise.all(all.map((one) => verify(one, options)));
+        return results.every(({ ok }) => ok) && inFlight;
       };
     };
-    const rates = await measure(
-      new Map([
-        ['floor', createFloor(subject)],
-        ['peer', createPeer(subject)],
-        ['cached', warm(NODE_CRYPTO, forgetKeys)],
-        ['new', warm(NODE_CRYPTO, forgetPlatform)],
-        ['key', warm(NODE_CRYPTO, () => undefined)],
-        ['web', warm(undefined, forgetKeys)],
-      ]),
+    const tasks = {
+      cached: createTask(NODE_EVIDENCE_CRYPTO, forgetKeys),
+      key: createTask(NODE_EVIDENCE_CRYPTO),
+      new: createTask(NODE_EVIDENCE_CRYPTO, forgetPlatform),
+    } as const;
+    const works = {
+      cached: { known: [QE_REPORT_BYTES], fresh: [signedBytes] },
+      key: { known: [signedBytes] },
+      new: { known: [PCK_CERTIFICATE_BYTES], fresh: [QE_REPORT_BYTES, signedBytes] },
+    } as const;
+    const { rate, ratio } = await measure(
+      new Map(
+        SITUATIONS.flatMap(([situation]): [string, Task][] => [
+          [`floor ${situation}`, floorOf(...ecdsa('P-256', works[situation]))],
+          [situation, tasks[situation]],
+          [`provider ${situation}`, floorOf(...ecdsaByProvider('P-256', works[situation]))],
+        ]),
+      ),
     );
-    const rate = (name: string): number => rates.get(name) ?? Number.NaN;
-    const [floor, phala] = [rate('floor'), rate('peer')];
-    const unit = 'verifications/s';
-    const against = { peer: '@phala/dcap-qvl', floor: '2 P-256 verifications + 1 key import' };
-    const compare = (name: string, value: number) => {
-      report({ name, value, unit, ratio: value / phala, against: against.peer });
-      report({ name, value, unit, ratio: value / floor, against: against.floor });
-    };
-    report({ name: `${label}: floor, node:crypto`, value: floor, unit });
-    report({ name: `${label}: @phala/dcap-qvl`, value: phala, unit });
-    compare(`${label}: PCK cached`, rate('cached'));
-    compare(`${label}: new PCK`, rate('new'));
-    compare(`${label}: attestation key cached`, rate('key'));
-    compare(`${label}: PCK cached, WebCrypto`, rate('web'));
+    const unit = UNIT;
+    for (const [situation, what, operations] of SITUATIONS) {
+      const [name, value] = [`${label}: ${what}`, rate(situation)];
+      const floor = rate(`floor ${situation}`);
+      report({ name: `${label}: floor of ${what}`, value: floor, unit });
+      const toFloor = ratio(situation, `floor ${situation}`);
+      report({ name, value, unit, ratio: toFloor, against: `${operations}, node:crypto` });
+      const toProvider = ratio(situation, `provider ${situation}`);
+      report({ name, value, unit, ratio: toProvider, against: `${operations}, by our provider` });
+    }
+
+    const peers = await measure(
+      new Map([['peer', createDcapQvl(subject)], ...Object.entries(tasks)]),
+    );
+    report({ name: `${label}: ${PEER}`, value: peers.rate('peer'), unit });
+    for (const [situation, what] of SITUATIONS) {
+      const name = `${label}: ${what}`;
+      const against = PEER;
+      const [value, times] = [peers.rate(situation), peers.ratio(situation, 'peer')];
+      report({ name, value, unit, ratio: times, against });
+    }
+
+    const web = await measure(
+      new Map([
+        ['node', tasks.key],
+        ['one', createTask(undefined)],
+        ['many', createTask(undefined, undefined, IN_FLIGHT)],
+      ]),
+      'wall',
+    );
+    const show = (name: string, task: string, to: string, against: string): void =>
+      report({ name, value: web.rate(task), unit, ratio: web.ratio(task, to), against });
+    const name = `${label}: attestation key cached, WebCrypto`;
+    show(name, 'one', 'node', 'node:crypto');
+    show(`${name}, ${IN_FLIGHT} at once`, 'many', 'one', 'WebCrypto, one after the other');
   }
   await runSnp(report);
+  await reportMemory(report, findSubject('sgx3-'));
 }
 
-function findSubject(prefix: string): Subject {
+function findSubject(prefix: string): IntelSubject {
   const manifest = shared('vectors/EVIDENCE-MANIFEST.json');
   for (const { id, files, at, expected } of parseVectors(readFileSync(manifest, 'utf8'))) {
     const usable =
@@ -114,59 +161,7 @@ function findSubject(prefix: string): Subject {
       rootCaCrl: bytes('rootCaCrl'),
     };
     const subject = { quote: bytes('evidence'), collateral, at };
-    if (createPeer(subject)() === true) return subject;
+    if (createDcapQvl(subject)() === true) return subject;
   }
   throw new RangeError(`no vector ${prefix}* that the peer accepts`);
-}
-
-/** Two verifications and one import, over data of this quote's sizes. */
-function createFloor({ quote }: Subject): Task {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-64);
-  const pck = importP256(point);
-  const report = quote.subarray(0, 384);
-  const signed = quote.subarray(0, quote[0] === 3 ? 432 : 632);
-  const sign = (data: Uint8Array) =>
-    signData('sha256', data, { key: privateKey, dsaEncoding: 'ieee-p1363' });
-  const [reportSignature, quoteSignature] = [sign(report), sign(signed)];
-  return () => {
-    const key = importP256(point);
-    return (
-      pck !== undefined &&
-      key !== undefined &&
-      verifyP256(pck, reportSignature, report) &&
-      verifyP256(key, quoteSignature, signed)
-    );
-  };
-}
-
-/** An envelope in the peer's form: body and signature apart. */
-function splitEnvelope(text: string, member: string): { body: string; signature: string } {
-  const signature = /"signature":"([0-9a-f]+)"/.exec(text)?.[1] ?? '';
-  const body = text.slice(`{"${member}":`.length, text.lastIndexOf(',"signature"'));
-  return { body, signature };
-}
-
-function createPeer({ quote, collateral, at }: Subject): Task {
-  const tcb = splitEnvelope(collateral.tcbInfo, 'tcbInfo');
-  const qe = splitEnvelope(collateral.qeIdentity, 'enclaveIdentity');
-  const input = {
-    pck_crl_issuer_chain: '', // it verifies no CRL, so it needs none
-    root_ca_crl: encodeHex(collateral.rootCaCrl),
-    pck_crl: encodeHex(collateral.pckCrl),
-    tcb_info_issuer_chain: collateral.tcbInfoChain,
-    tcb_info: tcb.body,
-    tcb_info_signature: tcb.signature,
-    qe_identity_issuer_chain: collateral.qeIdentityChain,
-    qe_identity: qe.body,
-    qe_identity_signature: qe.signature,
-  };
-  const raw = Buffer.from(quote);
-  return () => {
-    try {
-      return peer.verify(raw, input, at.getTime() / 1000).status !== 'Revoked';
-    } catch {
-      return false; // it says no by throwing
-    }
-  };
 }
