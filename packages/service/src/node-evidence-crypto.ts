@@ -8,17 +8,20 @@ const P384_SPKI = spkiOf('3076301006072a8648ce3d020106052b8104002203620004', 96)
 /**
  * The verifier's primitives by `node:crypto`, for the options `crypto` of the verifiers. They are
  * synchronous: one verification costs less here than the change of threads of a WebCrypto call.
+ *
+ * EC keys go in as PEM, and signatures as DER with a bare key, for speed: whether an object with options
+ * is a key, Node 24 finds out by throwing and catching errors, two for each `verify` and four for
+ * each `createPublicKey`, and their stack traces cost as much as an import.
  */
 export const NODE_EVIDENCE_CRYPTO: EvidenceCrypto & SnpCrypto = {
   importP256: (point) => ecdsaKey(P256_SPKI, point, 'sha256', 32),
   importP384: (point) => ecdsaKey(P384_SPKI, point, 'sha384', 48),
   importRsaPss(spki) {
-    const key = importSpki(spki);
+    const der = Buffer.from(spki.buffer, spki.byteOffset, spki.length);
+    const key = importKey({ key: der, format: 'der', type: 'spki' });
     if (key?.asymmetricKeyType !== 'rsa') return undefined;
     const options = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 };
-    return {
-      verify: (signature, data) => quietly(() => verify('sha384', data, options, signature)),
-    };
+    return { verify: (signature, data) => verify('sha384', data, options, signature) };
   },
   sha256Hex: (data) => hash('sha256', data, 'hex'),
   equal: (a, b) => Buffer.compare(a, b) === 0,
@@ -32,7 +35,9 @@ function ecdsaKey(
 ): (P256Key & SnpKey) | undefined {
   if (point.length !== 2 * size) return undefined;
   spki.set(point, spki.length - point.length);
-  const key = importSpki(spki);
+  const key = importKey(
+    `-----BEGIN PUBLIC KEY-----\n${spki.toString('base64')}\n-----END PUBLIC KEY-----\n`,
+  );
   if (key === undefined) return undefined;
   return {
     verify: (signature, data) =>
@@ -40,38 +45,19 @@ function ecdsaKey(
   };
 }
 
-function importSpki(spki: Uint8Array): KeyObject | undefined {
-  const key = Buffer.from(spki.buffer, spki.byteOffset, spki.length);
+function importKey(input: Parameters<typeof createPublicKey>[0]): KeyObject | undefined {
   try {
-    return quietly(() => createPublicKey({ key, format: 'der', type: 'spki' }));
+    return createPublicKey(input);
   } catch {
     // Callers have read the SPKI before, so it is the key itself that is none: a point off the curve.
     return undefined;
   }
 }
 
-/**
- * Runs without stack traces. Node 24 tries whether an object with options is a key by throwing and
- * catching, up to four times in a call; the traces of those errors cost as much as the import of a
- * key. Nothing else runs meanwhile, for this is synchronous.
- */
-function quietly<T>(work: () => T): T {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return work();
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-}
-
 /** Where the signature of one call is written: nothing else runs before it was verified. */
 const scratch = Buffer.alloc(2 + 2 * (3 + 48));
 
-/**
- * r ‖ s as DER (RFC 3279, 2.2.3). node:crypto takes r ‖ s too, but that costs nearly half of a P-256
- * verification: it needs an object with options (see `quietly`), and converts the key for its size.
- */
+/** r ‖ s as DER (RFC 3279, 2.2.3). */
 function encodeSignature(raw: Uint8Array, size: number): Buffer {
   const middle = writeInteger(raw, 0, size, 2);
   const end = writeInteger(raw, size, 2 * size, middle);
