@@ -95,7 +95,11 @@ export class BrokerChannel {
     if (answer.status >= 200 && answer.status < 300) return jsonOf(answer, 'key broker');
     const refusal = readRefusal(answer.status, answer.body);
     if (refusal === undefined) expectStatus(answer, 'key broker', 200);
-    return refusal ?? { code: 'refused', status: answer.status, body: {} };
+    const { code, status, body: problem } = refusal ?? { code: 'refused', status: 0, body: {} };
+    // Not now, says the broker: sealed, behind its witness, without its store. A lease bridges that.
+    if (status >= 500)
+      throw new ClientError('unavailable', 'key broker', { status, issues: [{ code }] });
+    return { code, status, body: problem };
   }
 
   #verify(): Promise<Verification<VerifiedPeer>> {

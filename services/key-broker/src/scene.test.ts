@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +42,10 @@ import { collateralOf } from './collateral.ts';
 import { startDuties, type Duties } from './duties.ts';
 import type { Events } from './events.ts';
 import { vaultRoutes } from './routes/vault.ts';
+import { p256, publicJwk, random } from './scene-keys.test.ts';
 import { openVaultSigner, type VaultSigner } from './vault/vault-certificate.ts';
+
+export { p256, publicJwk, random, rsa } from './scene-keys.test.ts';
 
 export const ISSUER = 'https://attest.example';
 export const PARTIES = ['hospital', 'platform', 'diagnostics'] as const;
@@ -56,7 +58,6 @@ export const CODE = {
 } as const;
 export type ServiceName = keyof typeof CODE;
 
-export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const BROKERS = {
   hospital: 'https://hospital.example',
   diagnostics: 'https://diagnostics.example',
@@ -430,26 +431,4 @@ export async function createWorld(changes: JsonObject = {}, hospitalKeys = 1): P
   await world.tick();
   for (const { broker } of world.running.values()) assert.equal(broker.phase, 'active');
   return world;
-}
-
-export function p256(): Promise<CryptoKeyPair> {
-  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
-    'sign',
-    'verify',
-  ]);
-}
-
-export function rsa(): Promise<CryptoKeyPair> {
-  const algorithm = {
-    name: 'RSA-OAEP',
-    hash: 'SHA-256',
-    modulusLength: 2048,
-    publicExponent: Uint8Array.of(1, 0, 1),
-  };
-  return crypto.subtle.generateKey(algorithm, true, ['encrypt', 'decrypt']);
-}
-
-export async function publicJwk({ publicKey }: CryptoKeyPair): Promise<Jwk> {
-  const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', publicKey);
-  return (kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y }) as Jwk;
 }

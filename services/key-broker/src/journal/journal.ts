@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
-  asBytes,
+  copyBytes,
   canonicalJson,
   decodeHex,
   decodeUtf8,
@@ -165,7 +165,7 @@ export class Journal {
 /** The chain: each hash is over the one before and the entry. */
 function follow({ position, hash }: StoreHead, content: Uint8Array): StoreHead {
   const digest = createHash('sha256').update('cloister-broker-log').update(hash).update(content);
-  return { position: position + 1, hash: asBytes(digest.digest()) };
+  return { position: position + 1, hash: copyBytes(digest.digest()) };
 }
 
 function encodeHead({ position, hash }: StoreHead): Bytes {

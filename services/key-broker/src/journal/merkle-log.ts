@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { asBytes, type Bytes } from '@cloister/bytes';
+import { copyBytes, type Bytes } from '@cloister/bytes';
 
 /**
  * The Merkle tree over a log that grows (RFC 9162, section 2.1): every complete subtree is kept,
@@ -29,7 +29,7 @@ export class MerkleLog {
   root(size: number = this.size): Bytes {
     if (!Number.isSafeInteger(size) || size < 0 || size > this.size)
       throw new RangeError('merkle log: no such size');
-    return size === 0 ? asBytes(createHash('sha256').digest()) : this.#hash(0, size);
+    return size === 0 ? copyBytes(createHash('sha256').digest()) : this.#hash(0, size);
   }
 
   /** The inclusion proof of a leaf in the tree over the first `size` (RFC 9162, 2.1.3.1). */
@@ -86,7 +86,7 @@ export class MerkleLog {
 function digest(prefix: 0 | 1, ...parts: readonly (Uint8Array | undefined)[]): Bytes {
   const hash = createHash('sha256').update(Uint8Array.of(prefix));
   for (const part of parts) if (part !== undefined) hash.update(part);
-  return asBytes(hash.digest());
+  return copyBytes(hash.digest());
 }
 
 /** The largest power of two below `size`, for a size above one. */

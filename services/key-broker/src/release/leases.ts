@@ -79,8 +79,7 @@ export class Leases {
     if (!agreement.to.includes(peer.service)) throw new BrokerError('secret_not_for_service');
     if (derive !== undefined && agreement.type !== 'aes256')
       throw new BrokerError('not_generated', { detail: 'only from keys of type aes256' });
-    const { lease, secret, issued } = await this.#note(active, agreement, peer, request);
-    const versions = await active.vault.openLive(name, secret, issued);
+    const { lease, versions, issued } = await this.#note(active, agreement, peer, request);
     const jwe = await sealReleasedSecret(
       {
         name,
@@ -115,8 +114,17 @@ export class Leases {
     return journal.append(async (state) => {
       const now = this.#broker.now();
       const epoch = epochOf(state, renewed, name, peer.service);
+      // Opened before anything is noted: what a host has spoilt is not released.
+      const held = await vault.openLive(name, state.secret(name), now);
       const due = await this.#planDue(state.secret(name), agreement, { name, now, vault, trust });
-      const [newest] = liveVersions(due.secret, now).toReversed();
+      const versions = liveVersions(due.secret, now)
+        .toReversed()
+        .flatMap(({ version, from, until }): SecretVersion[] => {
+          const value = due.made.get(version) ?? held.find((one) => one.version === version)?.value;
+          const end = until === undefined ? {} : { until };
+          return value === undefined ? [] : [{ version, value, from, ...end }];
+        });
+      const [newest] = versions;
       if (newest === undefined) throw new BrokerError('secret_absent');
       const exp = now + trust.manifest.lease;
       const released: BrokerEvent = {
@@ -136,7 +144,7 @@ export class Leases {
         events: [...due.events, released],
         values: due.values,
         ...(marker === undefined ? {} : { markers: [marker] }),
-        result: { lease: { id, epoch, exp }, secret: due.secret, issued: now },
+        result: { lease: { id, epoch, exp }, versions, issued: now },
       };
     });
   }
@@ -150,13 +158,16 @@ export class Leases {
     readonly events: readonly BrokerEvent[];
     readonly values: readonly ValueChange[];
     readonly secret: SecretRecord;
+    /** The values of the new versions. */
+    readonly made: ReadonlyMap<number, Bytes>;
   }> {
     const { name, now, vault, trust } = context;
     const { lease } = trust.manifest;
     const events: BrokerEvent[] = [];
     const values: ValueChange[] = [];
+    const made = new Map<number, Bytes>();
     let secret = before;
-    for (let made = 0; made < MOST_DUE; made += 1) {
+    while (made.size < MOST_DUE) {
       const due = dueVersion(secret, agreement, { now, lease });
       if (due === undefined) break;
       const value = await vault.generate(agreement, secret.newest + 1, trust.manifest);
@@ -164,8 +175,9 @@ export class Leases {
       events.push(planned.event);
       values.push(planned.change);
       secret = withVersion(secret, planned.event);
+      made.set(planned.event.version, value);
     }
-    return { events, values, secret };
+    return { events, values, secret, made };
   }
 }
 
