@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   CLAIMS_VERSION,
   incomingClaims,
@@ -141,7 +141,7 @@ function checkData(
 }
 
 function isHashOf({ bytes }: AttestedData, register: string): boolean {
-  return createHash('sha256').update(bytes).digest('hex') === register.slice(0, 64);
+  return hash('sha256', bytes, 'hex') === register.slice(0, 64);
 }
 
 /** What the service says besides the scalars: objects, and what came with the request. */

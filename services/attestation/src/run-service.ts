@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import {
   appraise,
@@ -7,7 +6,6 @@ import {
   type TrustedManifest,
 } from '@cloister/attestation';
 import { createIdentity, openSimulatedPlatform, type SimulatedMachine } from '@cloister/attester';
-import type { Bytes } from '@cloister/bytes';
 import {
   createLog,
   createMetrics,
@@ -28,6 +26,7 @@ import type { Config } from './config.ts';
 import type { Events } from './events.ts';
 import { rootsOf } from './evidence/roots.ts';
 import { tendKeys } from './keys/tend-keys.ts';
+import { createLineWriter } from './line-writer.ts';
 import { listen } from './listen.ts';
 import type { Authorize } from './management/authorize.ts';
 import {
@@ -39,6 +38,7 @@ import {
   readTls,
 } from './open-parts.ts';
 import { createPolicies } from './policy/policies.ts';
+import { createRandomPool } from './random-pool.ts';
 import { RateLimit } from './rate-limit.ts';
 import { createAttestAnswer, type AttestWatch } from './routes/attest.ts';
 
@@ -51,9 +51,9 @@ export interface Overrides {
 }
 
 const MINUTE = 60_000;
-const write = (line: string): void => void process.stdout.write(line);
+const write = createLineWriter((text) => void process.stdout.write(text));
 const now = (): Date => new Date();
-const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
+const random = createRandomPool();
 const log = createLog<Events>({ service: 'attestation', write, now });
 
 /** Runs the service until it is told to stop; with `prepare`, makes its keys and ends. */

@@ -159,16 +159,29 @@ class Run {
 }
 
 function byType({ all }: ClaimSet): IssuedClaims {
-  const values = new Map<string, ClaimValue[]>();
+  const issued: Record<string, ClaimValue | ClaimValue[]> = {};
   for (const { type, value } of all) {
-    const fellows = values.get(type);
-    if (fellows === undefined) values.set(type, [value]);
-    else if (!fellows.includes(value)) fellows.push(value);
+    const before = Object.hasOwn(issued, type) ? issued[type] : undefined;
+    if (before === undefined) define(issued, type, value);
+    else if (!Array.isArray(before)) {
+      if (before !== value) define(issued, type, [before, value]);
+    } else if (!before.includes(value)) before.push(value);
   }
-  return Object.fromEntries(
-    Array.from(values, ([type, found]): [string, ClaimValue | ClaimValue[]] => {
-      const [only] = found;
-      return [type, found.length === 1 && only !== undefined ? only : found];
-    }),
-  );
+  return issued;
+}
+
+/** As an own member whatever its name: `__proto__` is one like others. */
+function define(
+  issued: Record<string, ClaimValue | ClaimValue[]>,
+  type: string,
+  value: ClaimValue | ClaimValue[],
+): void {
+  if (type !== '__proto__') issued[type] = value;
+  else
+    Object.defineProperty(issued, type, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IntelCollateral } from '@cloister/attestation';
 import { decodePem, encodePem } from '@cloister/bytes';
 
@@ -54,5 +54,5 @@ function chainText(pem: string): string {
 }
 
 function hex(data: Uint8Array | string): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
