@@ -1,0 +1,69 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { decodeBase64 } from '@cloister/bytes';
+import { type ChannelFetch, type ChannelOptions, createChannel } from '@cloister/channel';
+import { createHttpClient } from '@cloister/service';
+import type { Report } from './figure.ts';
+import { generated, watchMemory } from './memory.ts';
+
+const MIB = 1024 * 1024;
+const STREAMED = 100 * MIB;
+/** What sockets, streams and the collector of garbage take in any case, they have taken then. */
+const WARM_UP = 32 * MIB;
+
+/** 100 MiB in each direction, in chunks over HTTP, client and gateway in a process of their own. */
+export async function measureStreams(
+  report: Report,
+  open: (ohttp: Uint8Array) => Omit<ChannelOptions, 'url' | 'transport'>,
+): Promise<void> {
+  const server = fork(fileURLToPath(new URL('channel-stream-server.ts', import.meta.url)));
+  const transport = createHttpClient();
+  try {
+    const started = await messageOf(server);
+    const { url, ohttp } = started as { url: string; ohttp: string };
+    const maxAnswerBytes = 2 * STREAMED;
+    const channel = createChannel({ ...open(decodeBase64(ohttp)), url, transport, maxAnswerBytes });
+    for (const [what, transfer] of [
+      ['sent', send],
+      ['received', receive],
+    ] as const) {
+      await transfer(channel, WARM_UP);
+      server.send('watch');
+      const memory = watchMemory();
+      const start = performance.now();
+      await transfer(channel, STREAMED);
+      const seconds = (performance.now() - start) / 1000;
+      const growth = memory.growth();
+      server.send('growth');
+      const other = (await messageOf(server)) as { growth: number };
+      const name = `100 MiB ${what} in chunks over HTTP`;
+      report({ name, value: STREAMED / MIB / seconds, unit: 'MiB/s' });
+      report({ name: `${name}, growth of the client`, value: growth, unit: 'MiB' });
+      report({ name: `${name}, growth of the gateway`, value: other.growth, unit: 'MiB' });
+    }
+  } finally {
+    transport.close();
+    server.disconnect();
+  }
+}
+
+async function send(channel: ChannelFetch, length: number): Promise<void> {
+  const request = new Request('https://bench/count', { method: 'POST' });
+  const response = await channel(request, { content: generated(length) });
+  if ((await response.text()) !== String(length)) throw new TypeError('a wrong answer');
+}
+
+async function receive(channel: ChannelFetch, length: number): Promise<void> {
+  const response = await channel(new Request(`https://bench/give?length=${length}`), {
+    chunked: true,
+  });
+  let received = 0;
+  for await (const piece of response.body ?? []) received += piece.length;
+  if (received !== length) throw new TypeError('a wrong answer');
+}
+
+async function messageOf(server: ChildProcess): Promise<unknown> {
+  const [message]: unknown[] = await once(server, 'message');
+  return message;
+}
