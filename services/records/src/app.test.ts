@@ -175,6 +175,29 @@ describe('the FHIR interface', () => {
     );
   });
 
+  it('creates once what the same caller asks for again', async () => {
+    const headers = { 'if-none-exist': 'identifier=urn:cloister:mrn|MRN-C' };
+    const create = (body = patient('MRN-C')) => call('POST', '/fhir/Patient', { body, headers });
+    const both = await Promise.all([create(), create(), create()]);
+    assert.deepEqual(
+      both.map(({ status }) => status).toSorted((a, b) => a - b),
+      [200, 200, 201],
+    );
+    assert.equal(new Set(both.map(idOf)).size, 1);
+    const again = await create(patient('MRN-C', 'Other'));
+    assert.equal(again.status, 200);
+    assert.equal((again.json['name'] as JsonObject[])[0]?.['family'], 'Zhang');
+    for (const condition of ['', 'wombat=1', '_count=1']) {
+      const bad = { 'if-none-exist': condition };
+      const answer = await call('POST', '/fhir/Patient', { body: patient('x'), headers: bad });
+      assert.equal(answer.status, 400, condition);
+    }
+    const many = { 'if-none-exist': 'gender=male' };
+    const answer = await call('POST', '/fhir/Patient', { body: patient('y'), headers: many });
+    assert.equal(refusal(answer), 'several_matches');
+    assert.deepEqual(validateFhir(answer.json), []);
+  });
+
   it('updates by version only', async () => {
     const id = idOf(await call('POST', '/fhir/Patient', { body: patient('MRN-U') }));
     const body = { ...patient('MRN-U', 'Changed'), id };

@@ -41,7 +41,7 @@ export interface OpenedData {
 const FORGET_MS = 3600_000;
 const SCHEMA = 'records';
 /** Enough for reads side by side; commits come one after the other. */
-const CONNECTIONS = 8;
+const CONNECTIONS = 5;
 
 /** Opens the log and the blobs. TamperedError where they are not what was written. */
 export async function openData(options: DataOptions): Promise<OpenedData> {

@@ -15,6 +15,7 @@ export const REFUSALS = {
   duplicate: { status: 409, issue: 'duplicate' },
   replayed: { status: 409, issue: 'duplicate' },
   version_conflict: { status: 412, issue: 'conflict' },
+  several_matches: { status: 412, issue: 'multiple-matches' },
   too_large: { status: 413, issue: 'too-long' },
   unsupported_media_type: { status: 415, issue: 'not-supported' },
   invalid_resource: { status: 422, issue: 'invalid' },

@@ -27,7 +27,7 @@ export function capabilityStatement(date: Date, version: string): JsonObject {
           ],
           versioning: update === undefined ? 'versioned' : 'versioned-update',
           updateCreate: false,
-          conditionalCreate: false,
+          conditionalCreate: create !== undefined,
           conditionalUpdate: false,
           conditionalDelete: 'not-supported',
           searchParam: searchParameters(name).map((p) => ({ name: p.name, type: p.type })),

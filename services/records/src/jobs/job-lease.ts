@@ -19,7 +19,7 @@ export interface LeaseOptions {
 }
 
 /** So long a lease counts after it was last said; its owner says it three times in that time. */
-export const LEASE_MS = 15_000;
+export const LEASE_MS = 10_000;
 
 /** The right to do one job, in the log: of all replicas one has it, until it dies. */
 export class JobLeases {

@@ -5,7 +5,9 @@ import { fhirAnswer, readResource } from '../fhir/exchange.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-types.ts';
 import { newId } from '../new-id.ts';
 import { RefusedError } from '../refused-error.ts';
-import type { NewEntry } from '../store/sealed-group.ts';
+import type { Known } from '../store/directory.ts';
+import type { NewEntry, Stored } from '../store/sealed-group.ts';
+import { createCondition, existingMatch } from '../fhir/conditional-create.ts';
 import { checkPatient, refuseDuplicate } from '../fhir/patient-rules.ts';
 import { orderedTask } from '../fhir/task-rules.ts';
 import {
@@ -66,12 +68,23 @@ async function read(
   id: string,
   vid?: string,
 ): Promise<Response> {
-  const { ledger } = deps;
-  const known = ID.test(id) ? ledger.directory.find(name, id) : undefined;
+  const known = ID.test(id) ? deps.ledger.directory.find(name, id) : undefined;
   if (vid !== undefined && !/^[1-9]\d{0,8}$/.test(vid)) throw new RefusedError('not_found');
-  const resource =
-    known && (await ledger.read(name, id, vid === undefined ? undefined : Number(vid)));
-  if (known === undefined || resource === undefined) throw new RefusedError('not_found');
+  if (known === undefined) throw new RefusedError('not_found');
+  return readKnown(deps, c, known, vid);
+}
+
+/** The answer with a resource that is there, and the audit event of it. */
+async function readKnown(
+  deps: Core,
+  c: RecordsContext,
+  known: Known,
+  vid?: string,
+): Promise<Response> {
+  const { type: name, id } = known;
+  const version = vid === undefined ? undefined : Number(vid);
+  const resource = await deps.ledger.read(name, id, version);
+  if (resource === undefined) throw new RefusedError('not_found');
   const event: AccessEvent = {
     interaction: vid === undefined ? 'read' : 'vread',
     resource: `${name}/${id}/_history/${vid ?? known.positions.length}`,
@@ -88,7 +101,10 @@ async function read(
 async function create(deps: FhirDeps, c: RecordsContext, type: ResourceType): Promise<Response> {
   const { ledger, random } = deps;
   await permit(deps, c, type, 'create');
+  const condition = createCondition(type.name, c.req.header('if-none-exist'));
   const given = await readResource(c.req.raw, type.name);
+  let existing = existingMatch(ledger.directory, condition);
+  if (existing !== undefined) return readKnown(deps, c, existing);
   const id = newId(random);
   let entry: NewEntry;
   if (type.name === 'Patient') {
@@ -98,12 +114,20 @@ async function create(deps: FhirDeps, c: RecordsContext, type: ResourceType): Pr
     const order = { id, at: deps.now(), requester: c.get('session').practitioner };
     entry = orderedTask(ledger.directory, given, order);
   }
-  const [stored] = await commitFor(
-    deps,
-    c,
-    [entry, writeAudit(deps, c, 'create', entry, 1)],
-    (directory) => refuseDuplicate(directory, given, id),
-  );
+  const entries = [entry, writeAudit(deps, c, 'create', entry, 1)];
+  const written = commitFor(deps, c, entries, (directory) => {
+    existing = existingMatch(directory, condition);
+    if (existing !== undefined) throw new RefusedError('duplicate');
+    refuseDuplicate(directory, given, id);
+  });
+  let stored: Stored | undefined;
+  try {
+    [stored] = await written;
+  } catch (error) {
+    // It came to be while this request was judged.
+    if (existing === undefined || !(error instanceof RefusedError)) throw error;
+    return readKnown(deps, c, existing);
+  }
   if (type.name === 'Task') deps.onTask(id);
   return fhirAnswer(stored?.content ?? {}, 201, {
     location: `/fhir/${type.name}/${id}/_history/1`,
