@@ -33,7 +33,10 @@ export const developmentSchema = v.strictObject({
   managementToken: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(4096))),
 });
 
-/** Reads the options and runs the service with them. */
+/**
+ * Reads the options and runs the service with them. `main.ts` finds it by a name made at run time.
+ * @public
+ */
 export async function runDevelopment(args: readonly string[]): Promise<void> {
   const {
     development: _,

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@cloister/bytes';
 import { AzureError } from '../azure-error.ts';
-import { POLICY_TYPES, type PolicyType } from '../kinds.ts';
+import type { PolicyType } from '../kinds.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { DEFAULT_POLICIES, unsecuredPolicy } from './default-policies.ts';
 import { readManagementJws } from './management-jws.ts';
@@ -37,11 +37,6 @@ export function createPolicies(state: StateStore): Policies {
       return { jws: value ?? unsecuredPolicy(DEFAULT_POLICIES[type]), version };
     },
   };
-}
-
-/** The type that a path names, in any case (spec/azure-attestation.md 1.1). */
-export function policyTypeOf(name: string): PolicyType | undefined {
-  return POLICY_TYPES.find((type) => type.toLowerCase() === name.toLowerCase());
 }
 
 async function readStored(jws: string): Promise<ActivePolicy> {
