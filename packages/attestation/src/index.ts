@@ -94,6 +94,7 @@ export { findingsOf } from './appraisal/findings.ts';
 export type { QuoteVerification, RefusedTcb } from './intel/intel-quote.ts';
 export type { IntelQuoteOptions } from './intel/quote-options.ts';
 export { VerificationCache, type VerificationCacheLimits } from './intel/verification-cache.ts';
+export { verifyMany } from './intel/verify-many.ts';
 export { verifySgxQuote } from './sgx/verify-sgx-quote.ts';
 export { verifyTdxQuote } from './tdx/verify-tdx-quote.ts';
 export { admit, admitToken } from './manifest/admit.ts';
@@ -123,6 +124,7 @@ export { verifySnpReport, type SnpReportOptions } from './snp/verify-snp-report.
 export {
   verifyEvidence,
   type BareEvidence,
+  type EvidencePrimitives,
   type EvidenceTrust,
 } from './evidence/verify-evidence.ts';
 export {

@@ -5,6 +5,7 @@ import {
   verifyPeer,
   type Check,
   type EvidenceEnvelope,
+  type EvidencePrimitives,
   type TrustedManifest,
   type Verification,
   type VerifiedPeer,
@@ -29,6 +30,8 @@ export interface VerifyServiceOptions {
   readonly random: (length: number) => Bytes;
   /** Whether a token must be there and agree; true wherever `attestationUrl` is given. */
   readonly requireToken?: boolean;
+  /** With what evidence is verified: WebCrypto unless told; in Node, `NODE_EVIDENCE_CRYPTO` is faster. */
+  readonly crypto?: EvidencePrimitives;
   /** Sees the raw evidence before it is judged: to show or to keep it. */
   readonly onEvidence?: (envelope: EvidenceEnvelope) => void;
 }
@@ -99,6 +102,7 @@ export async function verifyService(
     at: options.now(),
     issuerKeys,
     requireToken,
+    crypto: options.crypto,
   });
   return { ...verdict, checks: [...checks, ...verdict.checks] };
 }

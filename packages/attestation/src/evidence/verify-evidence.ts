@@ -2,10 +2,12 @@ import { MalformedError, type JsonObject } from '@cloister/bytes';
 import { CheckList } from '../check-list.ts';
 import type { EvidenceClaims } from '../claims.ts';
 import { INTEL_ROOT, type IntelCollateral } from '../intel/collateral.ts';
+import type { EvidenceCrypto } from '../intel/evidence-crypto.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import { verifySgxQuote } from '../sgx/verify-sgx-quote.ts';
 import { verifySimulatedQuote } from '../simulated/verify-simulated-quote.ts';
 import { snpEndorsementsOf } from '../snp/endorsements.ts';
+import type { SnpCrypto } from '../snp/snp-crypto.ts';
 import { verifySnpReport } from '../snp/verify-snp-report.ts';
 import { verifyTdxQuote } from '../tdx/verify-tdx-quote.ts';
 import type { Verification } from '../verification.ts';
@@ -19,7 +21,12 @@ export interface EvidenceTrust {
   /** Intel's, where the envelope carries no endorsements. */
   readonly collateral?: IntelCollateral | undefined;
   readonly cache?: VerificationCache | undefined;
+  /** WebCrypto unless told. */
+  readonly crypto?: EvidencePrimitives | undefined;
 }
+
+/** The primitives that evidence of all formats needs. */
+export type EvidencePrimitives = EvidenceCrypto & SnpCrypto;
 
 /** What of an envelope its verification needs. */
 export type BareEvidence = Pick<EvidenceEnvelope, 'format' | 'evidence' | 'endorsements'>;
@@ -39,8 +46,12 @@ export async function verifyEvidence(
   trust: EvidenceTrust,
 ): Promise<Verification<EvidenceClaims>> {
   const list = new CheckList();
-  const { roots, at, cache } = trust;
-  const common = { at, ...(cache === undefined ? {} : { cache }) };
+  const { roots, at, cache, crypto } = trust;
+  const common = {
+    at,
+    ...(cache === undefined ? {} : { cache }),
+    ...(crypto === undefined ? {} : { crypto }),
+  };
   const read = (): Ready | undefined => {
     if (format === 'snp-report') {
       const snp = endorsements && snpEndorsementsOf(endorsements);

@@ -1,6 +1,10 @@
 import type { CheckList } from '../check-list.ts';
 import type { EvidenceClaims } from '../claims.ts';
-import { verifyEvidence, type BareEvidence } from '../evidence/verify-evidence.ts';
+import {
+  verifyEvidence,
+  type BareEvidence,
+  type EvidencePrimitives,
+} from '../evidence/verify-evidence.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import type { EvidenceRules } from '../manifest/manifest.ts';
@@ -12,6 +16,7 @@ export interface PeerEvidenceTrust {
   /** Used where the envelope carries no endorsements. */
   readonly collateral?: IntelCollateral | undefined;
   readonly cache?: VerificationCache | undefined;
+  readonly crypto?: EvidencePrimitives | undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { keyOf } from '../binding/runtime-data.ts';
 import { CheckList } from '../check-list.ts';
 import type { EvidenceClaims } from '../claims.ts';
 import type { EvidenceEnvelope } from '../evidence/envelope.ts';
+import type { EvidencePrimitives } from '../evidence/verify-evidence.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import { admit } from '../manifest/admit.ts';
@@ -37,6 +38,8 @@ export interface PeerTrust {
   /** Used where the envelope carries no endorsements. */
   readonly collateral?: IntelCollateral | undefined;
   readonly cache?: VerificationCache | undefined;
+  /** With what evidence is verified: WebCrypto unless told. */
+  readonly crypto?: EvidencePrimitives | undefined;
 }
 
 /** The checks that are always listed, reached or not. */
@@ -72,6 +75,7 @@ export async function verifyPeer(
     at,
     collateral: trust.collateral,
     cache: trust.cache,
+    crypto: trust.crypto,
   });
   if (claims === undefined) return refuse();
   await checkReportData(list, envelope.runtimeData, claims.reportData);

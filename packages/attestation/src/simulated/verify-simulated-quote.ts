@@ -1,5 +1,6 @@
 import type { SgxClaims } from '../claims.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
+import type { EvidenceCrypto } from '../intel/evidence-crypto.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import { verifySgxQuote } from '../sgx/verify-sgx-quote.ts';
 import type { Verification } from '../verification.ts';
@@ -16,6 +17,8 @@ export async function verifySimulatedQuote(
     /** SHA-256 of the SubjectPublicKeyInfo of each simulated root, lower hex. */
     readonly rootDigests: readonly string[];
     readonly cache?: VerificationCache;
+    /** WebCrypto unless told. */
+    readonly crypto?: EvidenceCrypto;
   },
 ): Promise<Verification<SgxClaims>> {
   const { rootDigests, ...rest } = options;
