@@ -30,7 +30,7 @@ export const configSchema = v.strictObject({
   keyOverlapHours: v.optional(integerSetting(0, 8760), 24),
   /** Requests a second from one address, to attest and for all else; 0: no limit. */
   attestRate: v.optional(integerSetting(0, 1_000_000), 0),
-  manageRate: v.optional(integerSetting(0, 1_000_000), 50),
+  manageRate: v.optional(integerSetting(0, 1_000_000), 500),
   /** Makes the signing key if there is none, prints the thumbprints of the keys, and ends. */
   prepare: v.optional(switchSetting(), false),
 });
