@@ -26,6 +26,7 @@ import {
   errorPlace,
   loadConfig,
   loadTrust,
+  NODE_EVIDENCE_CRYPTO,
   nodeChannelPrimitives,
   opaqueId,
   routeTemplate,
@@ -178,6 +179,7 @@ async function run(): Promise<void> {
           transport,
           now,
           random,
+          crypto: NODE_EVIDENCE_CRYPTO,
         }),
       open: (peer, baseUrl) =>
         createInferenceClient(

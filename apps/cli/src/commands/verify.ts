@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseRuntimeData, type EvidenceEnvelope } from '@cloister/attestation';
 import { fetchEvidence, verifyService } from '@cloister/client';
-import { createHttpClient } from '@cloister/service';
+import { createHttpClient, NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { CommandError } from '../command-error.ts';
 import { runVerifyEnvelope } from '../inspect/run-verify-envelope.ts';
 import { runVerifyFile } from '../inspect/run-verify-file.ts';
@@ -116,6 +116,7 @@ async function verifyUrl(
       transport,
       now: () => new Date(),
       random,
+      crypto: NODE_EVIDENCE_CRYPTO,
       onEvidence: (seen) => {
         envelope = seen;
       },

@@ -10,7 +10,7 @@ import {
   type RecordsEvent,
   type ResultEvidence,
 } from '@cloister/client';
-import { nodeChannelPrimitives } from '@cloister/service';
+import { NODE_EVIDENCE_CRYPTO, nodeChannelPrimitives } from '@cloister/service';
 import { STEPS, StepLog, Stopped, type Step, type StepName } from './steps.ts';
 
 /** Where the parts of a running deployment are, and what it agreed on. */
@@ -95,6 +95,7 @@ async function passGate(line: Line, service: string, step: StepName): Promise<Ve
     now,
     random: line.random,
     requireToken: true,
+    crypto: NODE_EVIDENCE_CRYPTO,
   });
   if (result.ok) return result.claims;
   const failed = result.checks.find((check) => check.outcome === 'failed');

@@ -17,6 +17,7 @@ import {
   type JsonValue,
 } from '@cloister/bytes';
 import { parseJwk, sha256, spkiFromJwk, type Jwk } from '@cloister/crypto';
+import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { RcarError } from './rcar-error.ts';
 import type { AttestedClient, Session } from './sessions.ts';
 
@@ -65,7 +66,7 @@ export async function judgeAttestation(
   const { roots } = trust.manifest.manifest.evidence;
   const { at, cache } = trust;
   const bare = { format, evidence, ...(found === undefined ? {} : { endorsements: found }) };
-  const verdict = await verifyEvidence(bare, { roots, at, cache });
+  const verdict = await verifyEvidence(bare, { roots, at, cache, crypto: NODE_EVIDENCE_CRYPTO });
   if (!verdict.ok) throw new RcarError('AttestationFailed', verdict.code);
   if (!reportDataOf(runtime).includes(verdict.claims.reportData))
     throw new RcarError('AttestationFailed', 'report_data_mismatch');

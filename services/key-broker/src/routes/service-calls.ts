@@ -8,7 +8,7 @@ import {
 } from '@cloister/attestation';
 import { encodeBase64url, type JsonValue } from '@cloister/bytes';
 import type { EncapsulationContext } from '@cloister/channel';
-import type { Marker } from '@cloister/service';
+import { NODE_EVIDENCE_CRYPTO, type Marker } from '@cloister/service';
 import type { Broker } from '../broker.ts';
 import type { Counters } from '../counters.ts';
 import { agreedSecret, type Leases } from '../release/leases.ts';
@@ -138,7 +138,8 @@ async function explain(
   const manifest = broker.requireTrust();
   const service = asked ?? parseRuntimeData(envelope.runtimeData).service;
   const at = new Date(broker.now() * 1000);
-  const verdict = await verifyPeer(envelope, { manifest, service, at, cache });
+  const crypto = NODE_EVIDENCE_CRYPTO;
+  const verdict = await verifyPeer(envelope, { manifest, service, at, cache, crypto });
   const { phase } = broker;
   const secrets = Object.entries(manifest.manifest.secrets ?? {})
     .filter(([, { owner }]) => owner === broker.party)

@@ -8,6 +8,7 @@ import {
   type VerifiedPeer,
 } from '@cloister/attestation';
 import { decodeBase64url, type Bytes } from '@cloister/bytes';
+import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { NonceMemory } from './nonce-memory.ts';
 
@@ -30,8 +31,14 @@ export async function judgeEvidence(
   const claimed = parseRuntimeData(envelope.runtimeData);
   const nonce = nonceOf(claimed);
   if (nonce === undefined || !nonces.take(nonce)) throw new BrokerError('nonce_unknown');
-  const trust = { manifest, service: claimed.service, nonce, at, cache };
-  const verdict = await verifyPeer(envelope, trust);
+  const verdict = await verifyPeer(envelope, {
+    manifest,
+    service: claimed.service,
+    nonce,
+    at,
+    cache,
+    crypto: NODE_EVIDENCE_CRYPTO,
+  });
   if (!verdict.ok)
     throw new BrokerError('evidence_refused', { reason: verdict.code, checks: verdict.checks });
   return verdict.claims;
