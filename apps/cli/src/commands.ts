@@ -13,6 +13,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['collateral', () => import('./commands/collateral.ts')],
   ['policy', () => import('./commands/policy.ts')],
   ['portal', () => import('./commands/portal.ts')],
+  ['manifest', () => import('./commands/manifest.ts')],
   ['vectors', () => import('./commands/vectors.ts')],
 ]);
 
@@ -28,6 +29,7 @@ export const HELP = `cloister: use a medical platform and an AI provider without
   cloister collateral fetch|inspect …            make an offline bundle of collateral, and check one
   cloister policy check|explain <file> …         read an attestation policy; which rule fires, and why
   cloister portal verify <url>                    is that portal the build that was agreed on?
+  cloister manifest <action> …                   draw up, sign, compare and verify the trust manifest
   cloister vectors <manifest.json> [--json]      verify a manifest of test evidence, one line per entry
 
 Each command explains its options with --help. Exit codes: 0 done, 1 the world failed, 2 refused, 64 wrong use.

@@ -1,0 +1,92 @@
+import type { Identity, Manifest, ManifestFile } from '@cloister/attestation';
+
+/** What a manifest says, in words for whoever has to sign it. */
+export function describeManifest({ manifest, signatures }: ManifestFile, id: string): string {
+  const { deployment, profile, serial, previous, lease } = manifest;
+  const missing = manifest.quorum.update.of.filter((party) => signatures[party] === undefined);
+  const { of, min } = manifest.quorum.update;
+  return [
+    `manifest ${id}`,
+    `  deployment ${deployment}, serial ${serial}, profile ${profile}, lease ${lease} s`,
+    `  follows ${previous ?? 'nothing: it is the first'}`,
+    `  ${min} of ${of.length} must sign: ${of.join(', ')}`,
+    `  signed by ${Object.keys(signatures).join(', ') || 'nobody'}${
+      missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`
+    }`,
+    '',
+    'parties',
+    ...Object.entries(manifest.parties).map(([name, { keys, broker }]) => {
+      const witness = broker?.witness === undefined ? '' : `, witnessed by ${broker.witness}`;
+      const own = broker === undefined ? 'no broker' : `its own broker${witness}`;
+      return `  ${name}: ${keys.length} key${keys.length === 1 ? '' : 's'}, ${own}`;
+    }),
+    '',
+    'evidence',
+    ...describeEvidence(manifest),
+    '',
+    'services',
+    ...Object.entries(manifest.services).flatMap(([name, { identity }]) => [
+      `  ${name}${
+        identity.anyOf.length > 1
+          ? `: any of ${identity.anyOf.length}, as strong as the weakest of them`
+          : ''
+      }`,
+      ...identity.anyOf.map((one) => `    ${describeIdentity(one)}`),
+    ]),
+    ...section(
+      'models',
+      Object.entries(manifest.models ?? {}).flatMap(([name, versions]) =>
+        Object.entries(versions).map(([version, { digest }]) => `  ${name} ${version}: ${digest}`),
+      ),
+    ),
+    ...section(
+      'secrets',
+      Object.entries(manifest.secrets ?? {}).map(
+        ([name, { owner, type, to }]) =>
+          `  ${name}: ${type}, owned by ${owner}, goes to ${to.join(', ')}`,
+      ),
+    ),
+    ...section(
+      'counters',
+      Object.entries(manifest.counters ?? {}).map(
+        ([name, { owner, to }]) => `  ${name}: kept by ${owner}, moved by ${to.join(', ')}`,
+      ),
+    ),
+    ...(manifest.portal === undefined
+      ? []
+      : ['', 'portal', `  ${manifest.portal.origin}, build ${manifest.portal.build}`]),
+    '',
+  ].join('\n');
+}
+
+function describeEvidence({ evidence, issuers }: Manifest): readonly string[] {
+  const { roots, platforms } = evidence;
+  return [
+    roots === 'hardware'
+      ? '  hardware, under the roots of its makers'
+      : `  SIMULATED: proves nothing against a host (${roots.simulated.join(', ')})`,
+    platforms === 'any'
+      ? '  any machine of this make'
+      : `  only these machines: ${platforms.join(', ')}`,
+    ...issuers.map(
+      ({ iss, keys, tee }) =>
+        `  tokens of ${iss} about ${tee.join(', ')}, by ${keys.length} key(s)`,
+    ),
+  ];
+}
+
+function describeIdentity(identity: Identity): string {
+  if (identity.tee === 'sgx') {
+    const { mrenclave, isvProdId, minIsvSvn } = identity;
+    return `sgx ${mrenclave.join(' or ')}, product ${isvProdId}, version ${minIsvSvn} or newer`;
+  }
+  if (identity.tee === 'snp')
+    return `snp ${identity.measurement.join(' or ')}, host data ${identity.hostData.join(' or ')}`;
+  if (identity.tee === 'tdx') return `tdx ${identity.mrtd.join(' or ')}`;
+  const pcrs = Object.entries(identity.pcrs).map(([index, value]) => `PCR ${index} ${value}`);
+  return `azure-cvm ${identity.isolation}: ${pcrs.join(', ')}`;
+}
+
+function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines];
+}
