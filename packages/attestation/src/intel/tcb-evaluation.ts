@@ -1,3 +1,4 @@
+import type { TcbStatus } from '../claims.ts';
 import type { PckExtension } from './pck-extension.ts';
 import type { QeIdentity } from './qe-identity.ts';
 import { Refusal } from './progress.ts';
@@ -41,16 +42,25 @@ export function evaluateTcb(inputs: TcbInputs, teeTcbSvn?: Uint8Array): TcbEvalu
     const minor = teeTcbSvn[0] ?? 0;
     components.push(selectIsvLevel(identity.levels, minor) ?? unsupported('of the TDX module'));
   }
-  const used = [platform, ...components];
+  const used = [platform, ...components] as const;
   return {
     status: convergeTcbStatus(
       platform.status,
       components.map(({ status }) => status),
     ),
-    advisoryIds: [...new Set(used.flatMap(({ advisoryIds }) => advisoryIds))].toSorted(),
-    // The dates were read as instants in one form, so their texts sort as they do.
-    tcbDate: used.map(({ tcbDate }) => tcbDate).toSorted()[0] ?? platform.tcbDate,
+    advisoryIds: mergeAdvisories(used),
+    // The dates were read as instants in one form, so their texts compare as they do.
+    tcbDate: used.reduce(
+      (first, { tcbDate }) => (tcbDate < first ? tcbDate : first),
+      used[0].tcbDate,
+    ),
   };
+}
+
+function mergeAdvisories(levels: readonly TcbLevel<TcbStatus>[]): readonly string[] {
+  const stated = levels.filter(({ advisoryIds }) => advisoryIds.length > 0);
+  if (stated.length < 2) return stated[0]?.advisoryIds ?? [];
+  return [...new Set(stated.flatMap(({ advisoryIds }) => advisoryIds))].toSorted();
 }
 
 function unsupported(what: string): never {

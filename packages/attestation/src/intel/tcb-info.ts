@@ -25,6 +25,7 @@ const COMPONENT_STATUSES: readonly ComponentTcbStatus[] = ['UpToDate', 'OutOfDat
 export interface TcbLevel<Status extends TcbStatus> {
   readonly status: Status;
   readonly tcbDate: string;
+  /** Sorted, no duplicates. */
   readonly advisoryIds: readonly string[];
 }
 
@@ -133,7 +134,8 @@ function parseLevel<Status extends TcbStatus>(
   return {
     status: level.oneOf('tcbStatus', statuses),
     tcbDate: level.string('tcbDate'),
-    advisoryIds: level.strings('advisoryIDs'),
+    // Frozen, for claims carry this very array out of a cache.
+    advisoryIds: Object.freeze([...new Set(level.strings('advisoryIDs'))].toSorted()),
   };
 }
 

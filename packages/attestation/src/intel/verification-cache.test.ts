@@ -11,6 +11,7 @@ import {
   forgeCertificate,
   forgeCrl,
   keys,
+  levelsOf,
   pckChain,
   spkiOf,
   stranger,
@@ -239,6 +240,23 @@ describe('VerificationCache', () => {
     assert.equal(await codeOf(forged, { cache, anchors }), 'ok');
     spki.set(await spkiOf(stranger));
     assert.equal(await codeOf(forged, { cache, anchors }), 'pck.chain');
+  });
+
+  it('does not let a caller change what it gave out', async () => {
+    const cache = new VerificationCache();
+    const forged = await forge('sgx3', {
+      qeIdentity: (document) => {
+        for (const level of levelsOf(document)) level['advisoryIDs'] = ['INTEL-SA-00615'];
+      },
+    });
+    const advisoriesOf = async (): Promise<string[]> => {
+      const result = await verify('sgx3', forged, { cache });
+      assert.ok(result.ok);
+      return (result.claims as { advisoryIds: string[] }).advisoryIds;
+    };
+    const given = await advisoriesOf();
+    assert.throws(() => given.pop(), TypeError);
+    assert.deepEqual(await advisoriesOf(), ['INTEL-SA-00615']);
   });
 
   it('holds no more than it was told', async () => {
