@@ -235,3 +235,38 @@ export class Caller {
       : { status: answer.status, json };
   }
 }
+
+/** Reads an event stream as it comes. */
+export class EventReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly ids: number[] = [];
+  #text = '';
+
+  constructor(response: Response) {
+    assert.equal(response.status, 200);
+    this.#reader = response.body?.getReader() ?? assert.fail('no body');
+  }
+
+  /** Reads on until an event is what is looked for. */
+  async until(found: (data: JsonObject) => boolean): Promise<void> {
+    for (;;) {
+      for (let end = this.#text.indexOf('\n\n'); end >= 0; end = this.#text.indexOf('\n\n')) {
+        const lines = this.#text.slice(0, end).split('\n');
+        this.#text = this.#text.slice(end + 2);
+        const valueOf = (name: string) =>
+          lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        const [id, data] = [valueOf('id'), valueOf('data')];
+        if (id === undefined || data === undefined) continue;
+        this.ids.push(Number(id));
+        if (found(parseJsonObject(data))) return;
+      }
+      const { done, value } = await this.#reader.read();
+      if (done) assert.fail('the stream ended');
+      this.#text += new TextDecoder().decode(value);
+    }
+  }
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
+}

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { VerifiedPeer } from '@cloister/attestation';
 import { asBytes, type JsonObject, parseJsonObject } from '@cloister/bytes';
-import type { Fetch } from '@cloister/channel';
+import { ChannelError, type Fetch } from '@cloister/channel';
 import { createRecordsClient } from '@cloister/client';
 import { drawPhantom } from '../../apps/cli/src/demo/phantom.ts';
 import { postgresMissing } from '../../packages/service/src/store/postgres-server.test.ts';
-import { Caller, type Replica, type Scene, startScene } from './replicas-scene.ts';
+import { Caller, EventReader, type Replica, type Scene, startScene } from './replicas-scene.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const patient = (mrn: string, family = 'Load'): JsonObject => ({
@@ -158,6 +158,52 @@ describe('two replicas of records over one PostgreSQL', { skip: postgresMissing 
       }
     });
     await Promise.all(readers);
+  });
+
+  it('stream events through the channel, and go on at the other when one is killed', async () => {
+    const [one, two] = replicas;
+    assert.ok(one && two);
+    const listen = async (replica: Replica, cursor: number): Promise<EventReader> => {
+      const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' };
+      const url = `https://records/events?cursor=${cursor}`;
+      return new EventReader(await direct(replica)(new Request(url, { headers })));
+    };
+    const [account] = scene.deployment.accounts;
+    const records = createRecordsClient(direct(two));
+    await records.signIn(account?.user ?? '', account?.password ?? '');
+    const person = {
+      family: 'Stream',
+      given: 'A',
+      gender: 'other',
+      birthDate: '2000-01-01',
+    } as const;
+    const { id: who } = await records.createPatient({ ...person, mrn: 'STREAM-1' });
+    const { study } = await records.uploadImage(who, drawPhantom(), 'image/png');
+
+    const reader = await listen(one, 0);
+    const first = await records.requestDiagnosis(study, who);
+    await reader.until(({ t, k }) => t === `Task/${first.id}` && k === 'ready-for-review');
+    assert.deepEqual(
+      reader.ids,
+      reader.ids.map((_, i) => i + 1),
+    );
+    await one.kill();
+    await assert.rejects(
+      reader.until(() => false),
+      ChannelError,
+      'that it was cut off is noticed',
+    );
+    const onward = await listen(two, reader.ids.at(-1) ?? 0);
+    const second = await records.requestDiagnosis(study, who);
+    await onward.until(({ t, k }) => t === `Task/${second.id}` && k === 'ready-for-review');
+    assert.equal(
+      onward.ids[0],
+      (reader.ids.at(-1) ?? 0) + 1,
+      'no event is missed, none comes twice',
+    );
+    await onward.cancel();
+    replicas[0] = await scene.startReplica('one');
+    useBalancer();
   });
 
   it('finish the AI jobs of one that was killed, each once', { timeout: 90_000 }, async () => {

@@ -16,13 +16,13 @@ import { operationOutcome, statusOf } from './fhir/outcome.ts';
 import { newId } from './new-id.ts';
 import { RefusedError } from './refused-error.ts';
 import type { Env } from './routes/context.ts';
-import { eventRoutes } from './routes/events.ts';
+import { type EventDeps, eventRoutes } from './routes/events.ts';
 import { type FhirDeps, fhirRoutes, metadataRoutes } from './routes/fhir.ts';
 import { type ImageDeps, imageRoutes } from './routes/images.ts';
 import { type SessionDeps, signInRoutes, signOutRoutes } from './routes/session.ts';
 
 /** What the application is made of. */
-export interface AppDeps extends FhirDeps, ImageDeps, SessionDeps {
+export interface AppDeps extends FhirDeps, ImageDeps, SessionDeps, EventDeps {
   readonly log: Log<RecordsEvents>;
   /** Told once for every record that was found changed: the service is not ready then. */
   readonly onTampered?: () => void;

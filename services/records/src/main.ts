@@ -199,6 +199,7 @@ async function run(): Promise<void> {
         ),
     },
   });
+  const stopping = new AbortController();
   const inner = createApp({
     ...core,
     vault,
@@ -207,6 +208,7 @@ async function run(): Promise<void> {
     sessions: new Sessions({ ledger, accounts, random, now }),
     cursorKey: await ledger.ownKey('cursor'),
     onTask: worker.add,
+    stopping: stopping.signal,
     version: VERSION,
     log,
     onTampered,
@@ -250,6 +252,7 @@ async function run(): Promise<void> {
 
   const signal = await untilSignal(process);
   log('stopping', { signal });
+  stopping.abort();
   clearInterval(renewal);
   await Promise.all([serving.close(), shown?.close(), worker.close()]);
   await opened.close();

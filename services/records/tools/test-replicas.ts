@@ -10,13 +10,17 @@ import { type Ledger, type LedgerOptions, openLedger } from '../src/store/ledger
 export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(7));
 
-/** A server in memory: `connect` gives a connection, which may be closed by itself. */
-export function memoryServer(store: Store = openSqliteStore(':memory:')): {
+/** A server in memory. */
+export interface MemoryServer {
   readonly store: Store;
+  /** A connection, which may be closed by itself. */
   connect(changes?: (store: Store) => Partial<Store>): Store;
   /** A connection whose every call asks where it goes. */
   lead(to: () => Store): Store;
-} {
+}
+
+/** Starts a server in memory. */
+export function memoryServer(store: Store = openSqliteStore(':memory:')): MemoryServer {
   return {
     store,
     connect: (changes = () => ({})) => ({

@@ -59,6 +59,9 @@ export class JobLeases {
       get head() {
         return ledger.head;
       },
+      get failure() {
+        return ledger.failure;
+      },
       commit: (entries, options) =>
         ledger.commit(entries, {
           ...options,

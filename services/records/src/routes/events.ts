@@ -1,35 +1,75 @@
 import { Hono } from 'hono';
-import type { RecordEvent } from '../store/directory.ts';
 import { RefusedError } from '../refused-error.ts';
-import type { Core, Env } from './context.ts';
+import type { Sessions } from '../sign-in/sessions.ts';
+import type { Core, Env, RecordsContext } from './context.ts';
+import { eventsBehind, eventStream, formatEvent, formatResync } from './event-stream.ts';
+
+/** What the notifications work with. */
+export interface EventDeps extends Core {
+  readonly sessions: Sessions;
+  /** When it is aborted, streams end. */
+  readonly stopping?: AbortSignal;
+}
 
 const LONGEST_WAIT_S = 25;
+/** One for each tab that somebody has open, and some. */
+const STREAMS_PER_SESSION = 8;
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+};
 
 /**
- * `GET /events?cursor=N&wait=25`: what happened behind the cursor, in event-stream format (spec
- * clinical.md 7); waits for the first where nothing has yet. Ids and codes only: no access to a
- * record, so nothing to audit.
+ * `GET /events`: what happened behind a cursor (`Last-Event-ID` or `cursor`), in event-stream format
+ * (spec clinical.md 7). With `wait` as one answer, which waits so many seconds for the first event
+ * where there is none yet; without, to who accepts an event stream, as one that goes on. Ids and codes
+ * only: no access to a record, so nothing to audit.
  */
-export function eventRoutes({ ledger }: Core): Hono<Env> {
+export function eventRoutes(deps: EventDeps): Hono<Env> {
+  const { ledger } = deps;
+  const streams = new Map<string, number>();
   const app = new Hono<Env>();
   app.get('/events', async (c) => {
-    const cursor = numberOf(c.req.query('cursor') ?? c.req.header('last-event-id') ?? '0');
-    const wait = Math.min(numberOf(c.req.query('wait') ?? '0'), LONGEST_WAIT_S);
-    const { directory } = ledger;
-    // A cursor of the future is one of another log: the reader has to begin anew.
-    const pending = () => (cursor > directory.cursor ? undefined : directory.eventsAfter(cursor));
-    let events = pending();
-    if (events?.length === 0 && wait > 0) {
-      await commitOrTimeout(ledger, wait * 1000, c.req.raw.signal, () => pending()?.length !== 0);
-      events = pending();
+    const cursor = numberOf(c.req.header('last-event-id') ?? c.req.query('cursor') ?? '0');
+    const wait = c.req.query('wait');
+    const accepts = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '');
+    if (wait === undefined && accepts) return stream(deps, c, cursor, streams);
+    const seconds = Math.min(numberOf(wait ?? '0'), LONGEST_WAIT_S);
+    let events = eventsBehind(ledger, cursor);
+    if (events?.length === 0 && seconds > 0) {
+      const done = (): boolean => eventsBehind(ledger, cursor)?.length !== 0;
+      await changeOrTimeout(ledger, seconds * 1000, c.req.raw.signal, done);
+      events = eventsBehind(ledger, cursor);
     }
-    const text = events === undefined ? resync(directory.cursor) : events.map(format).join('');
-    return c.body(text === '' ? ': nothing yet\n\n' : text, 200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-    });
+    const text =
+      events === undefined
+        ? formatResync(ledger.directory.cursor)
+        : events.map(formatEvent).join('');
+    return c.body(text === '' ? ': nothing yet\n\n' : text, 200, HEADERS);
   });
   return app;
+}
+
+function stream(
+  { ledger, sessions, stopping }: EventDeps,
+  c: RecordsContext,
+  cursor: number,
+  streams: Map<string, number>,
+): Response {
+  const { id } = c.get('session');
+  const open = streams.get(id) ?? 0;
+  if (open >= STREAMS_PER_SESSION) throw new RefusedError('throttled', 'too many event streams');
+  streams.set(id, open + 1);
+  let ended = false;
+  const onEnd = (): void => {
+    if (ended) return;
+    ended = true;
+    const left = (streams.get(id) ?? 1) - 1;
+    if (left > 0) streams.set(id, left);
+    else streams.delete(id);
+  };
+  const isAllowed = (): boolean => stopping?.aborted !== true && sessions.find(id) !== undefined;
+  return new Response(eventStream({ ledger, cursor, isAllowed, onEnd }), { headers: HEADERS });
 }
 
 function numberOf(text: string): number {
@@ -38,7 +78,7 @@ function numberOf(text: string): number {
   return Number(text);
 }
 
-function commitOrTimeout(
+function changeOrTimeout(
   ledger: Core['ledger'],
   ms: number,
   signal: AbortSignal,
@@ -58,12 +98,3 @@ function commitOrTimeout(
     signal.addEventListener('abort', end);
   });
 }
-
-function format({ cursor, data }: RecordEvent): string {
-  const { meta: _, ...shown } = data;
-  return `id: ${cursor}\nevent: resource\ndata: ${JSON.stringify(shown)}\n\n`;
-}
-
-/** Older events are gone: the reader reads everything again and goes on from here. */
-const resync = (cursor: number): string =>
-  `id: ${cursor}\nevent: resync\ndata: {"t":"*","k":"resync"}\n\n`;

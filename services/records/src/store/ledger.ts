@@ -43,6 +43,8 @@ export interface Ledger {
   readonly directory: Directory;
   readonly tenant: string;
   readonly head: LogHead;
+  /** Why nothing is served any more: the log was found changed. */
+  readonly failure: TamperedError | undefined;
   /**
    * Writes entries together with the request that asked for them; they are durable when it
    * resolves, all or none. Throws RefusedError `version_conflict` or `replayed`, StoreError.
@@ -129,6 +131,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     tenant,
     get head() {
       return reader.head;
+    },
+    get failure() {
+      return reader.failure;
     },
     commit: (entries, commitOptions) => writer.commit(entries, commitOptions),
     read: (type, id, version) => reader.read(type, id, version),

@@ -60,6 +60,10 @@ export class LogReader {
     return this.#head;
   }
 
+  get failure(): TamperedError | undefined {
+    return this.#failure;
+  }
+
   /** Calls back whenever the directory has grown; gives the function that ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
