@@ -6,6 +6,7 @@ import {
   errorCode,
   errorPlace,
   routeTemplate,
+  UnavailableError,
   type ServiceAppOptions,
 } from '@cloister/service';
 import { AzureError, azureErrorResponse } from './azure-error.ts';
@@ -65,7 +66,11 @@ export function createApp(deps: AppDeps): Hono {
   azure.onError((error) => {
     if (error instanceof AzureError) return azureErrorResponse(error);
     report(error, '/*');
-    return azureErrorResponse(new AzureError('InternalServerError', 'Internal error'));
+    return azureErrorResponse(
+      error instanceof UnavailableError
+        ? new AzureError('ServiceUnavailable', 'What this service depends on cannot be reached')
+        : new AzureError('InternalServerError', 'Internal error'),
+    );
   });
   collateralRoutes(app, collateral, now);
   return app.route('/', azure);

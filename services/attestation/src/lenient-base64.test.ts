@@ -40,7 +40,7 @@ describe('decodeLenientBase64', () => {
 
   it('finds the trailing bits of each alphabet', () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_';
-    for (const [i, letter] of [...alphabet].entries()) {
+    for (const [i, letter] of alphabet.split('').entries()) {
       const value = i < 64 ? i : i - 2;
       for (const [head, mask] of [
         ['A', 15],

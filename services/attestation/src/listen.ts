@@ -113,6 +113,11 @@ async function serveOne(
     if (kind === undefined) await relay(request, response, body, options);
     else send(await options.attest(kind, apiVersionOf(query), body));
   } catch (error) {
+    // Whoever went away needs no answer, and is no failure of ours.
+    if (error instanceof ConnectionLost) {
+      response.destroy();
+      return;
+    }
     options.report(error);
     if (response.headersSent) response.destroy();
     else {

@@ -269,7 +269,8 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
   it('lets a claim of its own win over one that a policy issues under the same name', async () => {
     const draftPolicyForAttestation = `version=1.0;authorizationrules{=>permit();};issuancerules{
       =>issue(type="x-ms-sgx-mrsigner",value="forged");=>issue(type="iss",value="forged");
-      =>issue(type="mine",value=1);};`;
+      =>issue(type="mine",value=1);=>issue(type="nonce",value="forged");
+      =>issue(type="x-ms-runtime",value="forged");};`;
     const body = { quote: b64(quote), draftPolicyForAttestation };
     const answer = await app.request(SGX, post(body));
     const payload = payloadOf(await tokenOf(answer));
@@ -280,7 +281,11 @@ describe('attesting recorded quotes of real enclaves', { skip: sharedMissing }, 
       'x-ms-sgx-mrsigner': 'forged',
       iss: 'forged',
       mine: 1,
+      nonce: 'forged',
+      'x-ms-runtime': 'forged',
     });
+    // Names of the service's own are its own also where it says nothing.
+    for (const name of ['nonce', 'x-ms-runtime']) assert.equal(Object.hasOwn(payload, name), false);
     assert.equal(Object.hasOwn(payload, 'tee'), false);
   });
 

@@ -5,7 +5,7 @@ import {
   type IntelCollateralSource,
   type IntelQuery,
 } from '@cloister/attestation';
-import { isJsonObject, parseJsonObject, type JsonObject } from '@cloister/bytes';
+import { isJsonObject, parseJsonObject, type Bytes, type JsonObject } from '@cloister/bytes';
 import { isGoodAt, newestAt, type Dated } from './dated.ts';
 import { assembleCollateral, type LooseDocuments } from './loose-documents.ts';
 import { createPlatformReader } from './quote-platform.ts';
@@ -26,6 +26,8 @@ export interface CollateralStore {
   ): Promise<IntelCollateral | undefined>;
   /** AMD's certificates of a chip for a TCB, as endorsements; undefined where there are none. */
   findSnp(query: { product: string; chip: string; tcb: string }): JsonObject | undefined;
+  /** The CRL of AMD's root for a product line, DER; undefined where there is none. */
+  amdCrl(product: string): Bytes | undefined;
   /** The evaluation data numbers that are at hand for a kind of TEE, the newest first. */
   baselines(tee: 'sgx' | 'tdx'): readonly Baseline[];
   readonly size: number;
@@ -103,6 +105,9 @@ export function createCollateralStore(supply: CollateralSupply): CollateralStore
       const entry = chips.find(({ query }) => isFor(query, product, chip, tcb));
       return entry && encodeSnpEndorsements(entry.endorsements, entry.query.signer);
     },
+    amdCrl: (product) =>
+      chips.find(({ query, endorsements }) => query.product === product && endorsements.crl)
+        ?.endorsements.crl,
     baselines: (tee) => {
       const all = new Map<number, Date>();
       const note = ({ evaluation, issued }: Dated): void => {

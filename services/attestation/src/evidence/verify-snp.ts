@@ -21,12 +21,15 @@ const MOST_CERTIFICATES = 8;
  * An SEV-SNP report with its certificates (spec/azure-attestation.md 1.4). UVM Endorsements are
  * taken and not looked at: no compliance status is claimed for them.
  */
-export const verifySnp: VerifyEvidence = async (submitted, { cache, verificationTime }) => {
-  const { report, vek, ask, ark } = parseEvidence(submitted);
+export const verifySnp: VerifyEvidence = async (submitted, deps) => {
+  const { cache, collateral, verificationTime } = deps;
+  const { report, vek, ask, ark, product } = parseEvidence(submitted);
   const result = await verifySnpReport(report, {
     vek,
     ask,
     ark,
+    // Without one nothing is known of revocation, and the check is listed as skipped.
+    crl: collateral.amdCrl(product),
     at: verificationTime(),
     cache,
     crypto: NODE_EVIDENCE_CRYPTO,
@@ -48,6 +51,8 @@ interface SnpEvidence {
   readonly vek: Bytes;
   readonly ask: Bytes | undefined;
   readonly ark: Bytes | undefined;
+  /** As its certificates say: `Milan`. */
+  readonly product: string;
 }
 
 function parseEvidence(submitted: Bytes): SnpEvidence {
@@ -74,12 +79,14 @@ function sortChain(chain: readonly Bytes[]): Omit<SnpEvidence, 'report'> {
   let ask: Bytes | undefined;
   let ark: Bytes | undefined;
   let vek: Bytes | undefined;
+  let product = '';
   for (const der of chain) {
     const name = parseCertificate(der, 'VcekCertChain').subjectCommonName ?? '';
+    product ||= /^(?:ARK|SEV)-(?:VLEK-)?(\w+)$/.exec(name)?.[1] ?? '';
     if (name.startsWith('ARK-')) ark ??= der;
     else if (/^SEV(?:-VLEK)?-(?:Milan|Genoa|Turin)/.test(name)) ask ??= der;
     else vek ??= der;
   }
   if (vek === undefined) throw new MalformedError('truncated', 'VcekCertChain');
-  return { vek, ask, ark };
+  return { vek, ask, ark, product };
 }
