@@ -59,7 +59,7 @@ await runMain(process, async () => {
   const data = config.data ?? missing('data');
   await mkdir(data, { recursive: true, mode: 0o700 });
   const store = await openStore(config.store ?? join(data, 'broker.db'), {
-    schema: `broker_${config.party.replaceAll('-', '_')}`,
+    schema: `broker_${config.party.replaceAll('-', '_')}`.slice(0, 40),
   });
   try {
     await run(config, data, store);
@@ -128,6 +128,10 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
           at: now(),
         });
   const { attestation } = config;
+  const issuer =
+    attestation === undefined
+      ? undefined
+      : createAttestationClient({ baseUrl: attestation, transport });
   const metrics = createMetrics();
   const count = metrics.counter('cloister_http_requests_total', 'Requests by route and status.');
   const { app, vault } = build({
@@ -137,12 +141,8 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
     now,
     quote: identity,
     channelKeys,
-    collateral: collateralOf(platform),
-    fetchIssuerKeys: () =>
-      createAttestationClient({
-        baseUrl: attestation ?? missing('attestation'),
-        transport,
-      }).certs(),
+    collateral: collateralOf(platform, issuer),
+    fetchIssuerKeys: () => (issuer ?? missing('attestation')).certs(),
     issuer: () => publicUrl,
     origins: config.portalOrigin,
     log,

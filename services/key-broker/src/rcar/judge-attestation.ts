@@ -18,6 +18,7 @@ import {
 } from '@cloister/bytes';
 import { parseJwk, sha256, spkiFromJwk, type Jwk } from '@cloister/crypto';
 import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
+import type { CollateralFinder } from '../collateral.ts';
 import { RcarError } from './rcar-error.ts';
 import type { AttestedClient, Session } from './sessions.ts';
 
@@ -35,7 +36,7 @@ export interface AttestationTrust {
   readonly at: Date;
   readonly cache: VerificationCache;
   /** Intel's collateral for clients that bring none, as CoCo's do. */
-  readonly collateral: (evidence: Bytes, format: EvidenceFormat) => Promise<JsonObject | undefined>;
+  readonly collateral: CollateralFinder;
 }
 
 /** Whether evidence of a TEE with this name can be judged here. */

@@ -58,7 +58,7 @@ export async function makeRecoverySet(
 }
 
 /** A share as text: what is in the JWE, and what a person hands back. */
-export function encodeShare({ label, x, y }: Share): string {
+function encodeShare({ label, x, y }: Share): string {
   return canonicalJson({ label, x, y: encodeBase64url(y) });
 }
 

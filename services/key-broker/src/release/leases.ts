@@ -191,7 +191,7 @@ export function agreedSecret(trust: TrustedManifest, party: string, name: string
 }
 
 /** The secret after a version was made, as `BrokerState` will have it. */
-export function withVersion(
+function withVersion(
   secret: SecretRecord,
   { version, digest, from, retires }: BrokerEvent & { readonly event: 'secret-created' },
 ): SecretRecord {

@@ -13,7 +13,7 @@ export interface QuoteSource extends EvidenceSource {
 }
 
 /** The `typ` by which the attested key says which broker key lives in this process. */
-export const BROKER_KEY_TYP = 'cloister-broker-key+jws';
+const BROKER_KEY_TYP = 'cloister-broker-key+jws';
 
 const query = v.strictObject({
   nonce: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{22,86}$/))),

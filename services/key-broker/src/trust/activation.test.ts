@@ -197,7 +197,7 @@ describe('the next manifest', () => {
     assert.match(((await bad.json()) as { detail: string }).detail, /\/lease/);
     assert.equal((await post('{}')).status, 400);
     const unsigned = await post(good.replace(/"signatures":\{.*$/, '"signatures":{}}'));
-    assert.equal(unsigned.status, 202);
+    assert.equal(unsigned.status, 409);
     const taken = await post(good);
     assert.equal(taken.status, 200);
     await world.follow(file, world.next({ lease: 900 }));

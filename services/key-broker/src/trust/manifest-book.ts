@@ -113,7 +113,9 @@ export class ManifestBook {
     });
     if (verdict.ok) return { kind: 'active', trusted: verdict.claims };
     const failed = verdict.checks.filter(({ outcome }) => outcome === 'failed');
-    if (!failed.every(({ code }) => WAITING.includes(code)))
+    // Somebody must stand behind it: else anybody could push aside what others are signing.
+    const waits = failed.every(({ code }) => WAITING.includes(code));
+    if (!waits || Object.keys(signatures).length === 0)
       throw new BrokerError('manifest_refused', { reason: verdict.code, checks: verdict.checks });
     const waiting = { manifest, signatures };
     return { kind: 'pending', pending: describe(waiting, id), file: waiting };

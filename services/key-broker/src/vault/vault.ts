@@ -207,7 +207,7 @@ export class Vault {
 }
 
 /** A version as Key Vault writes it: 32 hex digits. */
-export function versionId(version: number): string {
+function versionId(version: number): string {
   return version.toString(16).padStart(32, '0');
 }
 
