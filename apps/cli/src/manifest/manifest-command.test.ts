@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, mock } from 'node:test';
 import { manifestId, parseManifestFile, verifyManifest } from '@cloister/attestation';
 import { run } from '../commands/manifest.ts';
 import { diffJson, setAtPointer } from './diff-manifests.ts';
@@ -18,20 +18,18 @@ const parse = (name: string) => parseManifestFile(readFileSync(at(name), 'utf8')
 
 /** Runs an action, and gives its exit code and what it printed. */
 async function cli(...args: string[]): Promise<{ code: number; out: string }> {
-  const { stdout, stderr } = process;
-  const [write, complain] = [stdout.write, stderr.write];
   let out = '';
   const take = (text: string | Uint8Array): boolean => {
     out += String(text);
     return true;
   };
-  stdout.write = take;
-  stderr.write = take;
+  const mocks = [process.stdout, process.stderr].map((stream) =>
+    mock.method(stream, 'write', take),
+  );
   try {
     return { code: await run(args), out };
   } finally {
-    stdout.write = write;
-    stderr.write = complain;
+    for (const one of mocks) one.mock.restore();
   }
 }
 async function good(...args: string[]): Promise<string> {
