@@ -10,6 +10,17 @@ import { createStateSeal } from '../keys/state-seal.ts';
 import { random } from '../scene-keys.test.ts';
 import { Journal } from './journal.ts';
 
+const advance = (journal: Journal) =>
+  journal.append((state) => {
+    const value = state.counter('records-log').value + 1;
+    const digest = 'ab'.repeat(32);
+    const event = 'counter-advanced';
+    return {
+      events: [{ event, name: 'records-log', value, digest, service: 'records' }],
+      result: value,
+    };
+  });
+
 describe('Journal on PostgreSQL', { skip: postgresMissing }, () => {
   let server: PostgresServer;
   before(() => {
@@ -24,16 +35,6 @@ describe('Journal on PostgreSQL', { skip: postgresMissing }, () => {
       new Journal({ store, seal: createStateSeal(key, 'hospital', random), now: () => 1000 });
     const [one, two] = await Promise.all([open(), open()]);
     const journals = [journalOn(one), journalOn(two)] as const;
-    const advance = (journal: Journal) =>
-      journal.append((state) => {
-        const value = state.counter('records-log').value + 1;
-        const digest = 'ab'.repeat(32);
-        const event = 'counter-advanced';
-        return {
-          events: [{ event, name: 'records-log', value, digest, service: 'records' }],
-          result: value,
-        };
-      });
     const results = await Promise.all(
       Array.from({ length: 24 }, (_, i) => advance(journals[i % 2 === 0 ? 0 : 1])),
     );
