@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { encodePem } from '@cloister/bytes';
 import { configSchema } from './config.ts';
 import { developmentSchema } from './development.ts';
 
@@ -39,6 +42,21 @@ describe('the development entry point', () => {
       const text = stripTypeScriptTypes(readFileSync(file, 'utf8'));
       assert.ok(!text.includes('./development'), name);
     }
+  });
+
+  it('refuses a file of signers without a certificate, or with a broken one', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cloister-development-'));
+    for (const [name, text] of [
+      ['none.pem', encodePem('PRIVATE KEY', Uint8Array.of(1))],
+      ['broken.pem', encodePem('CERTIFICATE', Uint8Array.of(1))],
+    ] as const) {
+      const file = join(folder, name);
+      writeFileSync(file, text);
+      const { status, stderr } = start('--development', '--isolated', file);
+      assert.equal(status, 2, name);
+      assert.match(stderr.toString(), /configuration: isolated: /);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it('refuses statuses that it does not know, and Revoked', () => {

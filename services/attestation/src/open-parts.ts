@@ -17,7 +17,8 @@ import {
   SIMULATED_MRSIGNER,
   type SimulatedMachine,
 } from '@cloister/attester';
-import { decodePem } from '@cloister/bytes';
+import { decodePem, MalformedError, type Bytes } from '@cloister/bytes';
+import { parseCertificate } from '@cloister/crypto';
 import { ConfigError, createHttpClient, errorCode } from '@cloister/service';
 import { createCollateralStore, type CollateralStore } from './collateral/collateral-store.ts';
 import { loadCollateral } from './collateral/load-collateral.ts';
@@ -64,9 +65,7 @@ export async function openState({ data, isolated }: Config): Promise<StateStore>
   if (data !== undefined) await mkdir(data, { recursive: true, mode: 0o700 });
   const state = openSqliteStateStore(data && join(data, 'attestation.sqlite'));
   if (isolated !== undefined) {
-    const certificates = await readPem(isolated, 'isolated');
-    const ders = decodePem(certificates, 'CERTIFICATE', 'isolated');
-    if (ders.length === 0) throw new ConfigError('isolated: no certificate');
+    const ders = readSigners(await readPem(isolated, 'isolated'));
     // Only the first start makes signers: later ones find what was added and removed since.
     const { version } = await state.signers();
     if (version === 0) await state.setSigners(ders, 0);
@@ -140,5 +139,21 @@ async function readPem(path: string, setting: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     throw new ConfigError(`${setting}: ${errorCode(error)}`, { cause: error });
+  }
+}
+
+/** The certificates of a PEM file, in which other things (a key, words of a tool) may stand too. */
+function readSigners(pem: string): Bytes[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new ConfigError('isolated: no certificate');
+  try {
+    return blocks.flatMap((block) => {
+      const [der = new Uint8Array()] = decodePem(block, 'CERTIFICATE', 'isolated');
+      parseCertificate(der, 'isolated');
+      return [der];
+    });
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new ConfigError(`isolated: ${error.where}`, { cause: error });
   }
 }
