@@ -35,8 +35,8 @@ export interface CacheSealing {
 const FORMAT = 1;
 const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
-/** Format, epoch, version, nonce; then the ciphertext and its tag. */
-const HEADER_LENGTH = 1 + 4 + 8 + IV_LENGTH;
+/** Format, epoch, version, nonce; then the ciphertext and its tag. No two seals share it. */
+export const HEADER_LENGTH: number = 1 + 4 + 8 + IV_LENGTH;
 /** Bytes that a sealed value has more than its content. */
 export const SEALING_OVERHEAD: number = HEADER_LENGTH + TAG_LENGTH;
 /** Random nonces of 96 bits: so many seals by one key, and no more (SP 800-38D, 8.3). */

@@ -1,7 +1,7 @@
 import type { Bytes } from '@cloister/bytes';
 import { UnavailableError } from '../unavailable-error.ts';
 import type { CacheFault } from './cache-error.ts';
-import { createCacheSealing, type CacheSealingOptions } from './cache-sealing.ts';
+import { createCacheSealing, HEADER_LENGTH, type CacheSealingOptions } from './cache-sealing.ts';
 import type { Cache } from './cache.ts';
 import { RespError, type RespReply } from './resp-reply.ts';
 import type { RedisLink } from './redis-link.ts';
@@ -91,7 +91,8 @@ export function createRedisCache(options: RedisCacheOptions): Cache {
     async subscribe(channel, listener) {
       const key = `channel ${channel}`;
       // Messages cross in the network: each is taken once, in any order.
-      const taken = new Map<number, true>();
+      // Two replicas may give the same version in one millisecond; their nonces still differ.
+      const taken = new Map<string, number>();
       const hear = (sealed: Uint8Array): void => {
         const opened = sealing.open(key, sealed);
         if (typeof opened === 'string') {
@@ -100,13 +101,14 @@ export function createRedisCache(options: RedisCacheOptions): Cache {
         }
         const { version, value } = opened;
         const oldest = (now().getTime() - MESSAGE_MS) * 1000;
-        if (version < oldest || taken.has(version)) {
+        const id = Buffer.from(sealed.subarray(0, HEADER_LENGTH)).toString('latin1');
+        if (version < oldest || taken.has(id)) {
           onFault?.('replayed');
           return;
         }
-        taken.set(version, true);
-        for (const [old] of taken) {
-          if (old >= oldest) break;
+        taken.set(id, version);
+        for (const [old, then] of taken) {
+          if (then >= oldest) break;
           taken.delete(old);
         }
         listener(value);
