@@ -15,6 +15,8 @@ import { exchangeOver, type Fetch, type WireTransport } from './wire/wire-transp
 const MAX_ANSWER_BYTES = 76 * 1024 * 1024;
 const DEFAULT_KEMS: readonly KemName[] = ['x-wing'];
 const CHUNKED_ABOVE = 4 * 1024 * 1024;
+/** By fetch a request is sent as one body in any case: chunks spare memory at the gateway only. */
+const CHUNKED_ABOVE_BY_FETCH = 32 * 1024 * 1024;
 
 /** What the client half of a channel needs. */
 export interface ChannelOptions {
@@ -34,7 +36,10 @@ export interface ChannelOptions {
   readonly onStaleKey?: () => Promise<VerifiedPeer>;
   /** How large an answer may be; event streams may go on for ever. */
   readonly maxAnswerBytes?: number;
-  /** Content longer than this is sent in chunks; 4 MiB unless told. */
+  /**
+   * Content longer than this is sent in chunks; unless told, 4 MiB by a transport with `exchange`, and
+   * 32 MiB by fetch.
+   */
   readonly chunkedAbove?: number;
   readonly primitives?: HpkePrimitives;
 }
@@ -60,13 +65,15 @@ export type ChannelFetch = (request: Request, options?: CallOptions) => Promise<
  * falling back from one way to the other.
  */
 export function createChannel(options: ChannelOptions): ChannelFetch {
-  const { now, onStaleKey, chunkedAbove = CHUNKED_ABOVE } = options;
+  const { now, onStaleKey, transport } = options;
+  const ownLimit = 'exchange' in transport ? CHUNKED_ABOVE : CHUNKED_ABOVE_BY_FETCH;
+  const { chunkedAbove = ownLimit } = options;
   const primitives = options.primitives ?? WEB_PRIMITIVES;
   const { service } = options.peer;
   const means = {
     service,
     url: options.url,
-    exchange: exchangeOver(options.transport),
+    exchange: exchangeOver(transport),
     random: options.random,
     signer: options.signCall,
     maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,

@@ -1,6 +1,7 @@
 import { type Bytes, MalformedError } from '@cloister/bytes';
 import { streamedBody, streamFrom } from '../wire/byte-stream.ts';
 import { HeldRequest, HeldResponse } from '../wire/held-message.ts';
+import { StreamedResponse } from '../wire/streamed-response.ts';
 import type { BinaryRequest, BinaryResponse, Field } from './message.ts';
 
 /** Fields about one connection: they mean nothing inside a message (RFC 9110 section 7.6.1). */
@@ -141,10 +142,10 @@ export function toStreamedResponse(
   { status, headers }: Pick<ResponseHead, 'status' | 'headers'>,
   body: ReadableStream<Bytes>,
 ): Response {
-  return new Response(BODILESS_STATUSES.has(status) ? null : body, {
-    status,
-    headers: toHeaders(headers),
-  });
+  const init = { status, headers: toHeaders(headers) };
+  return BODILESS_STATUSES.has(status)
+    ? new Response(null, init)
+    : new StreamedResponse(body, init);
 }
 
 function toHeaders(fields: readonly Field[]): Headers {

@@ -6,6 +6,12 @@ export function joinPieces(pieces: readonly Bytes[]): Bytes {
   return first !== undefined && others.length === 0 ? first : concatBytes(...pieces);
 }
 
+/** The bytes as a buffer of their own, copied only where they share it with others. */
+export function bufferOf(bytes: Bytes): ArrayBuffer {
+  const { buffer, byteLength } = bytes;
+  return byteLength === buffer.byteLength ? buffer : bytes.slice().buffer;
+}
+
 /** How long the pieces are together. */
 export function lengthOf(pieces: readonly Uint8Array[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);

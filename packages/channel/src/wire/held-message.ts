@@ -1,5 +1,5 @@
 import type { Bytes } from '@cloister/bytes';
-import { joinPieces, streamedBody, streamOf } from './byte-stream.ts';
+import { bufferOf, joinPieces, streamedBody, streamOf } from './byte-stream.ts';
 
 interface Native {
   readonly body: ReadableStream | null;
@@ -113,9 +113,4 @@ export class HeldResponse extends Response {
     const { status, statusText, headers } = this;
     return new HeldResponse(pieces, { status, statusText, headers });
   }
-}
-
-function bufferOf(bytes: Bytes): ArrayBuffer {
-  const { buffer, byteLength } = bytes;
-  return byteLength === buffer.byteLength ? buffer : bytes.slice().buffer;
 }

@@ -6,6 +6,7 @@ import { HeldRequest, HeldResponse } from './held-message.ts';
 import { lendBody, wireBodyOf } from './lent-body.ts';
 import { Scratch } from './scratch.ts';
 import { StreamReader } from './stream-reader.ts';
+import { StreamedResponse } from './streamed-response.ts';
 import { exchangeOver } from './wire-transport.ts';
 
 async function* each(...texts: readonly string[]): AsyncGenerator<Bytes, void, void> {
@@ -80,6 +81,32 @@ describe('held messages', () => {
     const response = made.response().clone();
     assert.ok(response instanceof Response);
     assert.equal(response.status, 201);
+  });
+});
+
+const make = () => new StreamedResponse(streamFrom(each('{"a"', ':1}')), { status: 202 });
+async function* failing(): AsyncGenerator<Bytes, void, void> {
+  yield encodeUtf8('a');
+  throw new RangeError('this one');
+}
+
+describe('a streamed response', () => {
+  it('reads like one that fetch made', async () => {
+    assert.equal(make().status, 202);
+    assert.deepEqual(new Uint8Array(await make().arrayBuffer()), encodeUtf8('{"a":1}'));
+    assert.deepEqual(await make().bytes(), encodeUtf8('{"a":1}'));
+    assert.equal(await make().text(), '{"a":1}');
+    assert.deepEqual(await make().json(), { a: 1 });
+    assert.equal((await make().blob()).size, 7);
+    assert.equal(await make().clone().text(), '{"a":1}');
+  });
+
+  it('is read once, and fails with the error of its stream', async () => {
+    const one = make();
+    await one.text();
+    await assert.rejects(one.text(), TypeError);
+    const response = new StreamedResponse(streamFrom(failing()), {});
+    await assert.rejects(response.arrayBuffer(), { name: 'RangeError', message: 'this one' });
   });
 });
 
