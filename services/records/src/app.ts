@@ -9,6 +9,7 @@ import {
   problem,
   routeTemplate,
   StoreError,
+  UnavailableError,
 } from '@cloister/service';
 import type { RecordsEvents } from './events.ts';
 import { FHIR_JSON } from './fhir/exchange.ts';
@@ -102,6 +103,9 @@ function refusalOf(error: unknown, { log, onTampered }: AppDeps): RefusedError {
     if (error.code === 'replayed') return new RefusedError('replayed');
     return new RefusedError('storage_unavailable', 'the storage does not take writes now');
   }
+  // The head could not be anchored before the answer leaves.
+  if (error instanceof UnavailableError)
+    return new RefusedError('storage_unavailable', 'what was done cannot be confirmed now');
   return new RefusedError('internal', 'internal fault', { cause: error });
 }
 

@@ -27,6 +27,8 @@ export const configSchema = v.strictObject({
   ),
   /** The folder of the sealed blobs; replicas share it. In the data folder unless told. */
   blobs: v.optional(pathSetting()),
+  /** The file with what the hospital's keys signed over a database that was restored. */
+  restore: v.optional(pathSetting()),
   /** The folder of the sealed secrets; replicas share it. In the data folder unless told. */
   secrets: v.optional(pathSetting()),
 });

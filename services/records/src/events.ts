@@ -5,6 +5,7 @@ import type { RefusalCode } from './refused-error.ts';
 export type RecordsEvents = {
   readonly starting: { readonly simulated: boolean; readonly manifest: SafeText };
   readonly log_opened: { readonly entries: number; readonly ms: number };
+  readonly log_restored: { readonly entries: number };
   readonly ready: { readonly port: number };
   readonly request: {
     readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OTHER';

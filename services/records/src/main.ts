@@ -45,6 +45,8 @@ import { openData } from './open-data.ts';
 import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
 import { Sessions } from './sign-in/sessions.ts';
+import { recordRestore } from './restore/record-restore.ts';
+import { readRestoreOrder } from './restore/restore-order.ts';
 import { startFailure } from './start-failure.ts';
 import { anchorWithin } from './store/anchor-keeper.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
@@ -61,10 +63,13 @@ const log = createLog<RecordsEvents>({ service: SERVICE, write, now });
 const primitives = nodeChannelPrimitives();
 silenceExpectedWarnings(process);
 
+/** For the words with which a start ends. */
+let manifestId: string | undefined;
+
 try {
   await run();
 } catch (error) {
-  const { code, reason } = startFailure(error);
+  const { code, reason } = startFailure(error, manifestId);
   process.stderr.write(`records does not start: ${reason}\n`);
   process.exitCode = code;
 }
@@ -84,6 +89,11 @@ async function run(): Promise<void> {
     ownParty: 'hospital',
   });
   const { manifest } = trust;
+  manifestId = trust.id;
+  const order =
+    config.restore === undefined
+      ? undefined
+      : await readRestoreOrder(await readText(config.restore), trust);
   const accounts = await loadAccounts(config.accounts, manifest.profile, readText);
   const platform = await openSimulatedPlatform(config.platform ?? missing('platform'));
   const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -114,6 +124,7 @@ async function run(): Promise<void> {
     tenant: manifest.deployment,
     secrets,
     anchor: createSealedAnchor(secrets),
+    order,
     anchorWithin: anchorWithin(manifest.services[SERVICE]?.config?.auditAnchor),
     random,
     now,
@@ -128,6 +139,10 @@ async function run(): Promise<void> {
     ms: Math.round(performance.now() - opening),
   });
   const own = await ensureOwnResources(ledger, accounts, random);
+  if (ledger.isRestored && order !== undefined) {
+    await recordRestore({ ledger, random, now, device: own.device }, order);
+    log('log_restored', { entries: ledger.head.position });
+  }
 
   const origins = [attestation, ...providers].map((url) => new URL(url).origin);
   const transport = createHttpClient({ origins: [...new Set(origins)] });

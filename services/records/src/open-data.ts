@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { Secrets } from '@cloister/attester';
 import type { Random, TamperedError } from '@cloister/sealing';
 import { openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
+import type { RestoreOrder } from './restore/restore-order.ts';
 import { openBlobFolder } from './store/blob-folder.ts';
+import { watchFile } from './store/file-watch.ts';
 import type { HeadAnchor } from './store/head-anchor.ts';
 import { createImageVault, type ImageVault } from './store/image-vault.ts';
 import { type Ledger, openLedger } from './store/ledger.ts';
@@ -24,6 +26,8 @@ export interface DataOptions {
   readonly secrets: Secrets;
   readonly anchor: HeadAnchor;
   readonly anchorWithin: number | 'answer';
+  /** The party's word on a log that does not contain what was anchored. */
+  readonly order?: RestoreOrder | undefined;
   readonly random: Random;
   readonly now: () => Date;
   readonly onFailure: (error: unknown) => void;
@@ -40,6 +44,7 @@ export interface OpenedData {
 /** Marks of requests whose time is over are dropped so often. */
 const FORGET_MS = 3600_000;
 const SCHEMA = 'records';
+const DATABASE = 'records.db';
 /** Enough for reads side by side; commits come one after the other. */
 const CONNECTIONS = 5;
 
@@ -52,12 +57,9 @@ export async function openData(options: DataOptions): Promise<OpenedData> {
       const [{ position }, keys] = await Promise.all([store.head(), store.keys('key/')]);
       return position > 0 || keys.length > 0;
     });
-    const ledger = await openLedger({
-      ...options,
-      store,
-      tenantKey,
-      shared: postgres !== undefined,
-    });
+    const shared = postgres !== undefined;
+    const watch = shared ? undefined : watchFile(join(folder, DATABASE));
+    const ledger = await openLedger({ ...options, store, tenantKey, shared, watch });
     const vault = createImageVault({
       blobs: openBlobFolder(options.blobs ?? join(folder, 'blobs')),
       ledger,
@@ -83,7 +85,7 @@ async function openDatabase({ folder, postgres, maxPages }: DataOptions): Promis
   if (postgres !== undefined)
     return openPostgresStore({ url: postgres, schema: SCHEMA, connections: CONNECTIONS });
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, 'records.db');
+  const file = join(folder, DATABASE);
   upgradeDatabase(file);
   return openSqliteStore(file, maxPages === undefined ? {} : { maxPages });
 }

@@ -162,6 +162,28 @@ export function disclosureAudit(
   };
 }
 
+/** The log goes on although entries are gone that were anchored: on the word of the hospital. */
+export function restoreAudit(
+  context: AuditContext,
+  facts: { readonly reason: string; readonly signers: readonly string[]; readonly gone: string },
+): JsonObject {
+  const { reason, signers, gone } = facts;
+  const detail = [
+    { type: 'reason', valueString: reason },
+    { type: 'entries-given-up', valueString: gone },
+    ...signers.map((valueString) => ({ type: 'signer', valueString })),
+  ];
+  return {
+    ...frame(context, { system: DCM, code: '110113', display: 'Security Alert' }, 'E', '4'),
+    subtype: [{ system: 'urn:cloister:audit-event', code: 'log-restored' }],
+    agent: agents(context, 'destination'),
+    entity: [
+      { type: { system: ENTITY_TYPE, code: '4', display: 'Other' }, name: 'restore order', detail },
+      requestEntity(context),
+    ],
+  };
+}
+
 function frame(
   context: AuditContext,
   type: { readonly system: string; readonly code: string; readonly display?: string },

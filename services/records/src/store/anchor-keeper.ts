@@ -1,8 +1,10 @@
 import { equalBytes } from '@cloister/bytes';
 import { type LogHead, TamperedError } from '@cloister/sealing';
+import type { RestoreOrder } from '../restore/restore-order.ts';
 import type { Directory } from './directory.ts';
 import type { Anchored, HeadAnchor } from './head-anchor.ts';
 import type { LogReader } from './log-reader.ts';
+import { RolledBackError } from './rolled-back-error.ts';
 
 /** What the keeper of an anchor works with. */
 export interface AnchorKeeperOptions {
@@ -45,15 +47,32 @@ export class AnchorKeeper {
     return this.#anchored;
   }
 
-  /** Begins with what was anchored before the log was read, and checks that the log contains it. */
-  async begin(): Promise<void> {
+  /**
+   * Begins with what is anchored, and checks that the log contains it. Where it does not, the party's
+   * order may say so of this very state: then the anchor is moved. True where the log goes on by the
+   * order, and nothing was written in it since.
+   */
+  async begin(order?: Pick<RestoreOrder, 'from' | 'to'>): Promise<boolean> {
     const { anchor, reader } = this.#options;
     this.#anchored = await anchor.read();
     if (this.#anchored === undefined) {
       // Its first entry is written only after the empty log was anchored.
       if (reader.head.position > 0) throw new TamperedError('entry_missing', 'anchored log head');
       await this.push();
-    } else await this.#verify(this.#anchored);
+      return false;
+    }
+    const here = anchorOf(reader.head);
+    const isOrdered = order !== undefined && isSame(order.to, here);
+    try {
+      await this.#verify(this.#anchored);
+      return isOrdered && isSame(this.#anchored, here);
+    } catch (error) {
+      if (!(error instanceof RolledBackError)) throw error;
+      if (!isOrdered || !isSame(order.from, this.#anchored)) throw error;
+      if ((await anchor.reset?.(this.#anchored, here)) !== true) throw error;
+      this.#anchored = here;
+      return true;
+    }
   }
 
   /** Looks whether the log still contains what is anchored now. */
@@ -102,16 +121,22 @@ export class AnchorKeeper {
     }
   }
 
-  async #verify({ value, hash }: Anchored): Promise<void> {
-    const { reader, directory } = this.#options;
-    const position = value - 1;
-    const where = `log entry ${position}`;
+  async #verify(anchored: Anchored): Promise<void> {
+    const { anchor, reader, directory } = this.#options;
+    const position = anchored.value - 1;
     if (position > reader.head.position) await reader.refresh();
-    if (position > reader.head.position) throw new TamperedError('log_truncated', where);
-    const own = directory.hashAt(position);
-    if (own === undefined || !equalBytes(own, hash))
-      throw new TamperedError('entry_replaced', where);
+    const isThere = position <= reader.head.position;
+    const own = isThere ? directory.hashAt(position) : undefined;
+    if (own !== undefined && equalBytes(own, anchored.hash)) return;
+    throw new RolledBackError(isThere ? 'entry_replaced' : 'log_truncated', {
+      anchored,
+      found: reader.head,
+      isOwnAnchor: anchor.reset !== undefined,
+    });
   }
 }
+
+const isSame = (a: Anchored, b: Anchored): boolean =>
+  a.value === b.value && equalBytes(a.hash, b.hash);
 
 const anchorOf = ({ position, hash }: LogHead): Anchored => ({ value: position + 1, hash });

@@ -29,6 +29,11 @@ export interface HeadAnchor {
   read(): Promise<Anchored | undefined>;
   /** Moves the anchor from `before` to `next`; false where it is no longer at `before`. */
   advance(before: Anchored | undefined, next: Anchored): Promise<boolean>;
+  /**
+   * Moves the anchor back, on the party's word, from where it is. Absent where the party says so to
+   * whoever keeps the anchor: a broker.
+   */
+  reset?(from: Anchored, to: Anchored): Promise<boolean>;
 }
 
 const NAME = 'records-log-head';
@@ -55,14 +60,14 @@ export function createSealedAnchor(secrets: Required<Secrets>): HeadAnchor {
     if (typeof kept !== 'number') throw new MalformedError('bad_value', 'log head');
     return { value: kept, hash: decodeHex(hash, 'log head') };
   };
-  return {
-    read,
-    async advance(before, next) {
-      const now = await read();
-      if (now?.value !== before?.value) return false;
-      const text = JSON.stringify({ value: next.value, hash: encodeHex(next.hash) });
-      await secrets.put(NAME, encodeUtf8(text));
-      return true;
-    },
+  const move = async (
+    before: Anchored | undefined,
+    { value, hash }: Anchored,
+  ): Promise<boolean> => {
+    const now = await read();
+    if (now?.value !== before?.value) return false;
+    await secrets.put(NAME, encodeUtf8(JSON.stringify({ value, hash: encodeHex(hash) })));
+    return true;
   };
+  return { read, advance: move, reset: move };
 }

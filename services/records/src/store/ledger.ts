@@ -7,12 +7,14 @@ import {
   TamperedError,
 } from '@cloister/sealing';
 import type { Store } from '@cloister/service';
+import type { RestoreOrder } from '../restore/restore-order.ts';
 import { AnchorKeeper } from './anchor-keeper.ts';
 import { Directory } from './directory.ts';
 import type { HeadAnchor } from './head-anchor.ts';
 import { LedgerWriter } from './ledger-writer.ts';
 import { LogKeys, type OwnKey } from './log-keys.ts';
 import { LogReader } from './log-reader.ts';
+import { RolledBackError } from './rolled-back-error.ts';
 import type { CommitOptions, NewEntry, Stored } from './sealed-group.ts';
 import { shareRuns, Watches } from './watches.ts';
 
@@ -30,6 +32,10 @@ export interface LedgerOptions {
   readonly patienceMs?: number;
   /** Where the head is kept besides the store, so that an older log is noticed. */
   readonly anchor?: HeadAnchor;
+  /** The party's word that a log goes on which does not contain what was anchored. */
+  readonly order?: Pick<RestoreOrder, 'from' | 'to'> | undefined;
+  /** Something else to look at every two seconds: TamperedError where the data are not the same. */
+  readonly watch?: (() => Promise<void>) | undefined;
   /** How long entries may stay without an anchor: milliseconds, or until the answer leaves. */
   readonly anchorWithin?: number | 'answer';
   /** Told of an anchor or a store that cannot be reached for now. */
@@ -45,6 +51,8 @@ export interface Ledger {
   readonly head: LogHead;
   /** Why nothing is served any more: the log was found changed. */
   readonly failure: TamperedError | undefined;
+  /** Whether it goes on by the party's order, which is still to be recorded. */
+  readonly isRestored: boolean;
   /**
    * Writes entries together with the request that asked for them; they are durable when it
    * resolves, all or none. Throws RefusedError `version_conflict` or `replayed`, StoreError.
@@ -87,8 +95,10 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const reader = new LogReader({ store, tenant, keys, directory, start });
   const anchored = await anchor?.read();
   await keys.ensureOwn(() => {
-    if (anchored !== undefined && anchored.value > 1)
-      throw new TamperedError('log_truncated', `log entry ${anchored.value - 1}`);
+    // An order may say of all entries that they are given up: `begin` looks at it closely.
+    if (anchored === undefined || anchored.value <= 1 || options.order?.to.value === 1) return;
+    const isOwnAnchor = anchor?.reset !== undefined;
+    throw new RolledBackError('log_truncated', { anchored, found: start, isOwnAnchor });
   });
   await reader.exclusive(() => reader.follow());
   const noticed = (error: unknown): void => {
@@ -108,7 +118,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
           delayMs: anchorWithin === 'answer' ? 0 : anchorWithin,
           onFailure: noticed,
         });
-  await keeper?.begin();
+  const isRestored = (await keeper?.begin(options.order)) ?? false;
   const beforeAnswer = anchorWithin === 'answer' && keeper !== undefined;
   if (!beforeAnswer) reader.onChange(() => keeper?.schedule());
   const writer = new LedgerWriter({
@@ -125,10 +135,12 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const refresh = shareRuns(() => reader.refresh());
   watches.add(shared ? FOLLOW_MS : WATCH_MS, refresh);
   if (keeper !== undefined) watches.add(ANCHOR_WATCH_MS, () => keeper.check());
+  if (options.watch !== undefined) watches.add(WATCH_MS, options.watch);
 
   return {
     directory,
     tenant,
+    isRestored,
     get head() {
       return reader.head;
     },
