@@ -32,6 +32,14 @@ const tokenAt = (iat: number, seconds: number, jti = ''): Promise<string> =>
   });
 
 describe('createIdentity', () => {
+  it('names the TLS key in its runtime data', async () => {
+    const tls = '0c'.repeat(32);
+    const { runtimeData } = await (await createIdentity({ ...options, tls })).evidence();
+    assert.equal(parseRuntimeData(runtimeData).tls, tls);
+    const without = await (await createIdentity(options)).evidence();
+    assert.equal(parseRuntimeData(without.runtimeData).tls, undefined);
+  });
+
   it('gives evidence over its own keys that verifies as simulated', async () => {
     const identity = await createIdentity({ ...options, ohttp: Uint8Array.of(1, 2) });
     const nonce = random(32);

@@ -131,10 +131,10 @@ function examples({ name, keys, variadic }: CommandSpec, arity: number): string[
   });
 }
 
-function listOf(reply: RespReply | undefined): RespReply[] {
+function listOf(reply?: RespReply): RespReply[] {
   return Array.isArray(reply) ? reply : [];
 }
 
-function textOf(reply: RespReply | undefined): string {
+function textOf(reply?: RespReply): string {
   return reply instanceof Uint8Array ? reply.toString('latin1') : String(reply);
 }
