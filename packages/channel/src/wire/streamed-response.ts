@@ -6,10 +6,6 @@ import { bufferOf, joinPieces, piecesOf } from './byte-stream.ts';
  * read whole, this one fails with the error of its stream.
  */
 export class StreamedResponse extends Response {
-  constructor(body: ReadableStream<Bytes>, init: ResponseInit) {
-    super(body, init);
-  }
-
   override async bytes(): Promise<Bytes> {
     if (this.bodyUsed || this.body?.locked) throw new TypeError('Body is unusable');
     const pieces: Bytes[] = [];

@@ -40,7 +40,10 @@ function load(name: string): Record<string, readonly Vector[]> {
 
 const PROVIDERS: readonly (readonly [string, HpkePrimitives])[] = [
   ['WebCrypto', WEB_PRIMITIVES],
-  ['node:crypto', createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, Buffer.from)],
+  [
+    'node:crypto',
+    createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, (bytes) => Buffer.from(bytes)),
+  ],
 ];
 const KEMS: readonly KemName[] = ['x-wing', 'x25519', 'p-256'];
 const AEADS: readonly AeadName[] = ['aes-128-gcm', 'aes-256-gcm'];

@@ -38,7 +38,10 @@ interface GcmTest {
 
 const PROVIDERS: readonly (readonly [string, HpkePrimitives])[] = [
   ['WebCrypto', WEB_PRIMITIVES],
-  ['node:crypto', createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, Buffer.from)],
+  [
+    'node:crypto',
+    createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, (bytes) => Buffer.from(bytes)),
+  ],
 ];
 
 for (const [provider, primitives] of PROVIDERS) {

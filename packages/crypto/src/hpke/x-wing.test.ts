@@ -33,7 +33,9 @@ const EMPTY: Vectors = {
   invalidLengths: [],
   invalidPublicKeys: [],
 };
-const NODE_PRIMITIVES = createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, Buffer.from);
+const NODE_PRIMITIVES = createNodePrimitives<nodeCrypto.KeyObject, Buffer>(nodeCrypto, (bytes) =>
+  Buffer.from(bytes),
+);
 const PROVIDERS: readonly (readonly [string, HpkePrimitives])[] = [
   ['WebCrypto', WEB_PRIMITIVES],
   ['node:crypto', NODE_PRIMITIVES],
