@@ -10,6 +10,7 @@ import {
   type JsonObject,
 } from '@cloister/bytes';
 import { createChannel, type CallSigner, type Fetch } from '@cloister/channel';
+import type { HpkePrimitives } from '@cloister/crypto';
 import { ClientError } from './client-error.ts';
 import { exchange, expectStatus, jsonOf } from './exchange.ts';
 import { verifyService } from './verify-service.ts';
@@ -24,6 +25,8 @@ export interface BrokerAddress {
   readonly random: (length: number) => Bytes;
   /** How a service proves who calls (design 5): needed for counters, rotation and destruction. */
   readonly signCall?: CallSigner | undefined;
+  /** WebCrypto unless given; in Node `nodeChannelPrimitives()`. */
+  readonly primitives?: HpkePrimitives | undefined;
 }
 
 /** What a broker said no with: its code, the finer reason, the receipt of who came first. */
@@ -54,7 +57,7 @@ export class BrokerChannel {
     if (this.#fetch !== undefined) return { ok: true, claims: undefined, checks: [] };
     const verdict = await this.#verify();
     if (!verdict.ok) return verdict;
-    const { baseUrl, manifest, transport, now, random, signCall } = this.#address;
+    const { baseUrl, manifest, transport, now, random, signCall, primitives } = this.#address;
     this.#fetch = createChannel({
       peer: verdict.claims,
       url: `${baseUrl}/.well-known/ohttp-gateway`,
@@ -63,6 +66,7 @@ export class BrokerChannel {
       random,
       kems: manifest.manifest.services[SERVICE]?.config?.kems ?? ['x-wing'],
       ...(signCall === undefined ? {} : { signCall }),
+      ...(primitives === undefined ? {} : { primitives }),
       onStaleKey: async () => {
         const again = await this.#verify();
         if (!again.ok) throw new ClientError('refused', `key broker: ${again.code}`);

@@ -24,11 +24,13 @@ import {
   errorCode,
   errorPlace,
   loadConfig,
+  nodeChannelPrimitives,
   opaqueId,
   openStore,
   routeTemplate,
   runMain,
   serve,
+  silenceExpectedWarnings,
   untilSignal,
   type Serving,
   type Store,
@@ -49,6 +51,7 @@ const write = (line: string): void => void process.stdout.write(line);
 const now = (): Date => new Date();
 const random: Random = (length) => new Uint8Array(randomBytes(length));
 const log = createLog<Events>({ service: SERVICE, write, now });
+silenceExpectedWarnings(process);
 
 await runMain(process, async () => {
   const config = await loadConfig(configSchema, {
@@ -107,7 +110,11 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
   const attester = createSimulatedAttester({ platform, mrenclave, isvProdId });
   log('starting', { simulated: attester.format === 'simulated-sgx-quote' });
   await takeManifests(broker, await manifestFiles(config));
-  const channelKeys = await createChannelKeys({ kem: 'x-wing', keyId: 1 });
+  const channelKeys = await createChannelKeys({
+    kem: 'x-wing',
+    keyId: 1,
+    primitives: nodeChannelPrimitives(),
+  });
   identity = await createBrokerIdentity({
     manifestId: broker.trust?.id ?? NO_MANIFEST,
     channelKeys,
