@@ -46,7 +46,6 @@ for (const group of groups) {
       '--conditions=@cloister/source',
       '--disable-warning=ExperimentalWarning',
       '--test',
-      '--test-force-exit',
       ...group.options,
       '--test-reporter=dot',
       '--test-reporter-destination=stdout',
