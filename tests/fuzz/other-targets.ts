@@ -23,7 +23,7 @@ import {
   parseModelContract,
 } from '@cloister/clinical';
 import { parseCertificate, parseCertificateChain, parseCrl, parseJws } from '@cloister/crypto';
-import { setupRequest } from '../../packages/channel/src/ohttp/request-encryption.ts';
+import { sealRequest, setupRequest } from '../../packages/channel/src/ohttp/request-encryption.ts';
 import { hexInVectors, ownEvidence, vectorFiles } from './seeds.ts';
 import type { Target } from './target.ts';
 
@@ -210,7 +210,7 @@ async function seal(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayB
   const hpke = aead === undefined ? undefined : suites.get(aead);
   if (hpke === undefined) throw new MalformedError('bad_value', 'channel keys');
   const publicKey = await hpke.kem.deserializePublicKey(config.publicKey);
-  const sender = await setupRequest({ keyId: config.keyId, hpke, publicKey, config: config.bytes });
-  const parts = await sender.seal([message]);
+  const key = { keyId: config.keyId, hpke, publicKey, config: config.bytes };
+  const parts = await sealRequest(await setupRequest(key, 'whole'), [message]);
   return new Uint8Array(Buffer.concat(parts));
 }
