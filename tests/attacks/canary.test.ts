@@ -145,7 +145,7 @@ describe('a canary patient, on the whole line', () => {
         Buffer.from(await (await transport(new Request(`${url}/metrics`))).arrayBuffer()),
       ),
     );
-    assert.equal(metrics.length, 3);
+    assert.equal(metrics.length, 5);
     await deployment.stop();
 
     const places = [

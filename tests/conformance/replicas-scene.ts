@@ -101,12 +101,18 @@ export interface Scene {
   stop(): Promise<void>;
 }
 
-/** Starts a database server, a deployment (its own records are not used) and a balancer. */
+/** Starts a database server, a deployment without records and a balancer. */
 export async function startScene(): Promise<Scene> {
   const postgres = startPostgres();
   const folder = mkdtempSync(join(tmpdir(), 'cloister-replicas-'));
-  const options = { folder, ports: await anyPorts(), portal: false, tell: () => undefined };
-  const deployment = await startDeployment(options);
+  const deployment = await startDeployment({
+    folder,
+    ports: await anyPorts(),
+    portal: false,
+    // One log has one counter: the replicas are the only records of this deployment.
+    without: ['records'],
+    tell: () => undefined,
+  });
   const { places, urls } = deployment;
   const supervisor = new Supervisor(places.logs);
   const balancer = new Balancer();
@@ -128,8 +134,10 @@ export async function startScene(): Promise<Scene> {
         postgres.url,
         '--blobs',
         join(shared, 'blobs'),
-        '--secrets',
-        join(shared, 'secrets'),
+        '--brokers',
+        Object.entries(urls.brokers)
+          .map((broker) => broker.join('='))
+          .join(','),
         '--platform',
         places.platform,
         '--manifest',

@@ -109,7 +109,7 @@ describe('the portal, when the platform runs other code than agreed', () => {
   let browser: Browser;
   let platform: Deployment;
   before(async () => {
-    const variant = { service: 'records', change: 'comment', agreed: false } as const;
+    const variant = { service: 'records', change: 'own-keys', agreed: false } as const;
     [browser, platform] = await Promise.all([launchBrowser(), startPlatform({ variant })]);
   });
   after(async () => {

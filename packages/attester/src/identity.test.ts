@@ -66,6 +66,28 @@ describe('createIdentity', () => {
     assert.deepEqual([claims.isvProdId, claims.isvSvn, claims.debug], [101, 3, false]);
   });
 
+  it('names the heads of the moment, and replaces a token whose heads grow old', async () => {
+    let heads = ['ab'.repeat(32)];
+    let clock = 0;
+    let issued = 0;
+    const identity = await createIdentity({
+      ...options,
+      heads: () => heads,
+      tokenSeconds: 300,
+      tokens: async () => [await tokenAt(clock, 28_800, String(++issued))],
+      now: () => new Date(clock * 1000),
+    });
+    const named = async () => parseRuntimeData((await identity.evidence()).runtimeData).heads;
+    assert.deepEqual(await named(), heads);
+    heads = ['cd'.repeat(32)];
+    assert.deepEqual(await named(), heads);
+    const first = await identity.token();
+    clock = 299;
+    assert.equal(await identity.token(), first);
+    clock = 300;
+    assert.notEqual(await identity.token(), first);
+  });
+
   it('keeps its private keys to itself', async () => {
     const { sigKey, encKey } = await createIdentity(options);
     await assert.rejects(crypto.subtle.exportKey('pkcs8', sigKey.privateKey));

@@ -23,6 +23,10 @@ export interface IdentityOptions {
   readonly models?: readonly ModelIdentity[] | undefined;
   /** SHA-256 of the SPKI of the service's TLS key, lower hex; see `createTlsKey`. */
   readonly tls?: string | undefined;
+  /** Hashes of the newest heads of the brokers (design 2.1, rule 8), as they are when asked. */
+  readonly heads?: (() => readonly string[]) | undefined;
+  /** Seconds after which a token is replaced, where that is sooner than its own life says. */
+  readonly tokenSeconds?: number | undefined;
   /** Asks the attestation service for tokens over this evidence. */
   readonly tokens?:
     | ((evidence: {
@@ -59,13 +63,15 @@ interface Kept {
  * quote. Where the attestation service does not answer, evidence is shown without tokens.
  */
 export async function createIdentity(options: IdentityOptions): Promise<ServiceIdentity> {
-  const { attester, tokens, onTokenFailure, now = () => new Date() } = options;
+  const { attester, heads, tokens, onTokenFailure, now = () => new Date() } = options;
   const [sigKey, encKey] = await Promise.all([makeSigKey(), makeEncKey()]);
   const runtimeData = await runtimeDataOf(options, sigKey.publicKey, encKey.publicKey);
   const prove = async (nonce?: Bytes): Promise<{ evidence: Bytes; runtimeData: Bytes }> => {
-    const data = encodeRuntimeData(
-      nonce === undefined ? runtimeData : { ...runtimeData, nonce: encodeBase64url(nonce) },
-    );
+    const data = encodeRuntimeData({
+      ...runtimeData,
+      ...(heads === undefined ? {} : { heads: heads() }),
+      ...(nonce === undefined ? {} : { nonce: encodeBase64url(nonce) }),
+    });
     return { evidence: await attester.quote(await reportDataFor(data)), runtimeData: data };
   };
 
@@ -73,7 +79,9 @@ export async function createIdentity(options: IdentityOptions): Promise<ServiceI
     if (tokens === undefined) throw new AttesterError('no_token_source', options.service);
     const [token] = await tokens(await prove());
     if (token === undefined) throw new AttesterError('bad_token', 'no token came');
-    return { token, ...lifeOf(token) };
+    const life = lifeOf(token);
+    const soon = now().getTime() + (options.tokenSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+    return { token, ...life, renewAt: Math.min(life.renewAt, soon) };
   };
   let kept: Kept | undefined;
   let pending: Promise<Kept> | undefined;

@@ -67,6 +67,12 @@ export {
   type HeadSource,
 } from './broker-heads.ts';
 export {
+  createBrokerSession,
+  type BrokerSession,
+  type BrokerSessionOptions,
+} from './broker-session.ts';
+export { createHeadJudge } from './head-judge.ts';
+export {
   PARTY_STATEMENT_TYP,
   signPartyStatement,
   type PartyPurpose,

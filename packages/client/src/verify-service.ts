@@ -6,6 +6,7 @@ import {
   type Check,
   type EvidenceEnvelope,
   type EvidencePrimitives,
+  type HeadJudge,
   type TrustedManifest,
   type Verification,
   type VerifiedPeer,
@@ -32,6 +33,8 @@ export interface VerifyServiceOptions {
   readonly requireToken?: boolean;
   /** With what evidence is verified: WebCrypto unless told; in Node, `NODE_EVIDENCE_CRYPTO` is faster. */
   readonly crypto?: EvidencePrimitives;
+  /** Whether the heads that the evidence names are recent; unasked where absent. */
+  readonly judgeHeads?: HeadJudge | undefined;
   /** Sees the raw evidence before it is judged: to show or to keep it. */
   readonly onEvidence?: (envelope: EvidenceEnvelope) => void;
 }
@@ -103,6 +106,7 @@ export async function verifyService(
     issuerKeys,
     requireToken,
     crypto: options.crypto,
+    judgeHeads: options.judgeHeads,
   });
   return { ...verdict, checks: [...checks, ...verdict.checks] };
 }

@@ -55,7 +55,11 @@ export {
   type SeenRequest,
   type ServiceAppOptions,
 } from './service-app.ts';
+export { followHeads, type FollowOptions } from './lease/follow-heads.ts';
+export { guardByLeases } from './lease/guard-by-leases.ts';
+export { keepLease, type HeldLease, type LeaseOptions } from './lease/keep-lease.ts';
 export {
+  brokersSetting,
   integerSetting,
   originsSetting,
   pathSetting,

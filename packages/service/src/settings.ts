@@ -75,3 +75,25 @@ export const serviceSettings = {
   /** Where `/metrics` is served; absent: nowhere. */
   metricsPort: v.optional(integerSetting(0, 65_535)),
 } as const;
+
+/** The key brokers of parties: `hospital=http://…,diagnostics=http://…`. Addresses only. */
+export function brokersSetting(): v.GenericSchema<string, Readonly<Record<string, string>>> {
+  return v.pipe(
+    v.string(),
+    v.transform((text) => text.split(',').map((pair) => pair.trim().split('='))),
+    v.check(
+      (pairs) => pairs.every(([party = '', url = '', ...rest]) => isBroker(party, url, rest)),
+      'party=url, separated by commas',
+    ),
+    v.transform((pairs) =>
+      Object.fromEntries(
+        pairs.map(([party = '', url = '']) => [party, url.replace(/\/+$/, '')] as const),
+      ),
+    ),
+  );
+}
+
+function isBroker(party: string, url: string, rest: readonly string[]): boolean {
+  if (rest.length > 0 || !/^[a-z][a-z0-9-]{0,62}$/.test(party)) return false;
+  return v.safeParse(urlSetting(), url).success;
+}

@@ -1,11 +1,13 @@
 import type { Hono } from 'hono';
-import type { TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge, TrustedManifest } from '@cloister/attestation';
 import { createGateway, type ChannelKeys } from '@cloister/channel';
 import type { Jwk } from '@cloister/crypto';
 import {
   createServiceApp,
   errorCode,
   errorPlace,
+  guardByLeases,
+  type HeldLease,
   routeTemplate,
   type Metrics,
 } from '@cloister/service';
@@ -31,6 +33,10 @@ export interface AppDeps {
   readonly sigKey: CryptoKey;
   /** Whether the evidence is of simulated hardware. */
   readonly simulated: boolean;
+  /** Whether a caller's token is recent (design 2.1, rule 8). */
+  readonly judgeHeads: HeadJudge;
+  /** The lease on the model's key: after its end nothing is served. */
+  readonly lease: Pick<HeldLease, 'name' | 'isRunning'>;
   readonly fetchIssuerKeys: () => Promise<readonly Jwk[]>;
   readonly origins: readonly string[];
   readonly now: () => Date;
@@ -62,7 +68,12 @@ export function createApp(deps: AppDeps): Hono {
     models,
     pool,
     maxBody,
-    gate: createCallerGate({ manifest, fetchIssuerKeys: deps.fetchIssuerKeys, now }),
+    gate: createCallerGate({
+      manifest,
+      fetchIssuerKeys: deps.fetchIssuerKeys,
+      judgeHeads: deps.judgeHeads,
+      now,
+    }),
     evidenceDigest: async (asked) => {
       if (asked === undefined) return evidence.newest();
       if (evidence.isIssued(asked)) return asked;
@@ -97,9 +108,13 @@ export function createApp(deps: AppDeps): Hono {
   return createServiceApp({
     service: 'inference',
     evidence,
-    gateway,
+    gateway: guardByLeases(gateway, [deps.lease]),
     cors: { origins: deps.origins },
-    health: () => readiness({ models, pool }),
+    health: () => {
+      const { ready, parts } = readiness({ models, pool });
+      const keys = deps.lease.isRunning();
+      return { ready: ready && keys, parts: { ...parts, keys } };
+    },
     report,
     observe: ({ route, status }) => count({ route, status }),
   });

@@ -46,6 +46,20 @@ describe('createCallerGate', () => {
     assert.deepEqual(await ask({ issuerKeys: () => Promise.resolve([other]) }, 1), [401]);
   });
 
+  it('lets nobody in whose token names no recent head', async () => {
+    const late = { ok: false, code: 'head_too_old', checks: [] } as const;
+    assert.deepEqual(await ask({ judgeHeads: () => late }, 1), [401]);
+  });
+
+  it('opens nothing after the lease on the key of the models has ended', async () => {
+    let runs = true;
+    const changes = { leaseRuns: () => runs };
+    const refused = ask(changes, 2, () => {
+      runs = false;
+    });
+    await assert.rejects(refused, { name: 'ChannelError' });
+  });
+
   it('fetches keys once, and again when a token does not verify, at most every 10 s', async () => {
     let fetched = 0;
     let shift = 0;

@@ -1,5 +1,6 @@
 import {
   verifyCaller,
+  type HeadJudge,
   type TrustedManifest,
   type VerifiedCaller,
   type Verification,
@@ -25,9 +26,11 @@ export function createCallerGate(options: {
   readonly manifest: TrustedManifest;
   /** The issuers' published keys, from anywhere: the manifest pins them by thumbprint. */
   readonly fetchIssuerKeys: () => Promise<readonly Jwk[]>;
+  /** Whether the heads that the token names are recent. */
+  readonly judgeHeads: HeadJudge;
   readonly now: () => Date;
 }): CallerGate {
-  const { manifest, fetchIssuerKeys, now } = options;
+  const { manifest, fetchIssuerKeys, judgeHeads, now } = options;
   let kept: { readonly keys: readonly Jwk[]; readonly at: number } | undefined;
   let pending: Promise<readonly Jwk[]> | undefined;
 
@@ -45,7 +48,7 @@ export function createCallerGate(options: {
 
   const verifyToken = async (token: string): Promise<Verification<VerifiedCaller>> => {
     const verify = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> =>
-      verifyCaller(token, { manifest, service: CALLER, issuerKeys, at: now() });
+      verifyCaller(token, { manifest, service: CALLER, issuerKeys, judgeHeads, at: now() });
     try {
       if (kept === undefined) return await verify(await fetchKeys());
       const result = await verify(kept.keys);

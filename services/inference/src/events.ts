@@ -14,6 +14,10 @@ export type Events = {
   readonly refused: { readonly route: SafeText; readonly code: SafeText };
   readonly failed: { readonly route: SafeText; readonly code: SafeText; readonly where: SafeText };
   readonly worker_lost: { readonly code: SafeText };
+  /** The broker gives no key yet, or did not renew the lease. */
+  readonly lease_failed: { readonly secret: SafeText; readonly code: SafeText };
+  /** No head of the own party that still gives time. */
+  readonly heads_failed: { readonly code: SafeText };
   readonly token_missing: { readonly code: SafeText };
 };
 

@@ -5,17 +5,12 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  AttesterError,
   createIdentity,
   createSimulatedAttester,
   measureService,
-  openSealedSecrets,
   openSimulatedPlatform,
   PRODUCT_IDS,
-  SIMULATED_MRSIGNER,
-  type SimulatedMachine,
 } from '@cloister/attester';
-import type { Bytes } from '@cloister/bytes';
 import { createChannelKeys, encodeKeyConfigs } from '@cloister/channel';
 import { createAttestationClient } from '@cloister/client';
 import {
@@ -38,8 +33,11 @@ import { rememberIssued } from './issued-evidence.ts';
 import { openModelStore } from './models/model-store.ts';
 import { modelIdentities, servedModels } from './models/served-model.ts';
 import { createWorkerPool } from './models/worker-pool.ts';
+import { openRelease, OWN_PARTY } from './trust/open-release.ts';
 
 const SERVICE = 'inference';
+/** A token names the heads of its time: it is replaced so often, to be recent wherever it is shown. */
+const TOKENS_PER_LEASE = 3;
 silenceExpectedWarnings(process);
 const config = await loadConfig(configSchema, {
   env: process.env,
@@ -47,19 +45,44 @@ const config = await loadConfig(configSchema, {
   readFile: (path) => readFile(path, 'utf8'),
 });
 const write = (line: string): void => void process.stdout.write(line);
-const now = (): Date => new Date();
-const log = createLog<Events>({ service: SERVICE, write, now });
-const { platform: platformFolder, data, attestation } = config;
+const hostNow = (): Date => new Date();
+const log = createLog<Events>({ service: SERVICE, write, now: hostNow });
+const { platform: platformFolder, attestation } = config;
 if (platformFolder === undefined) throw new ConfigError('platform: needed');
-if (data === undefined) throw new ConfigError('data: needed');
 if (attestation === undefined) throw new ConfigError('attestation: needed');
 
 const trust = await loadTrust({
   manifestFile: config.manifest ?? missing('manifest'),
   readFile: (path) => readFile(path, 'utf8'),
+  ownParty: OWN_PARTY,
 });
 const platform = await openSimulatedPlatform(platformFolder);
-const key = await modelKey(platform, data);
+const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
+const attester = createSimulatedAttester({
+  platform,
+  mrenclave: await measureService({
+    root: rootAbove(serviceFolder),
+    service: SERVICE,
+    folder: serviceFolder,
+  }),
+  isvProdId: PRODUCT_IDS[SERVICE],
+});
+const brokers = config.brokers ?? missing('brokers');
+const urls = [attestation, ...Object.values(brokers)];
+const transport = createHttpClient({
+  origins: [...new Set(urls.map((url) => new URL(url).origin))],
+});
+const released = await openRelease({
+  manifest: trust,
+  brokers,
+  // Evidence without a channel's key, which only brokers accept.
+  identity: await createIdentity({ service: SERVICE, manifests: [trust.id], attester }),
+  transport,
+  now: hostNow,
+  log,
+});
+const { now } = released;
+const key = released.modelKey();
 const store = await openModelStore({
   folder: config.modelStore,
   models: trust.manifest.models,
@@ -82,24 +105,16 @@ const channelKeys = await createChannelKeys({
   keyId: 1,
   primitives: nodeChannelPrimitives(),
 });
-const transport = createHttpClient({ origins: [new URL(attestation).origin] });
 const issuer = createAttestationClient({ baseUrl: attestation, transport });
-const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
-const attester = createSimulatedAttester({
-  platform,
-  mrenclave: await measureService({
-    root: rootAbove(serviceFolder),
-    service: SERVICE,
-    folder: serviceFolder,
-  }),
-  isvProdId: PRODUCT_IDS[SERVICE],
-});
 const identity = await createIdentity({
   service: SERVICE,
   manifests: [trust.id],
   attester,
   ohttp: encodeKeyConfigs(channelKeys),
   models: modelIdentities(models),
+  heads: released.heads,
+  tokenSeconds: trust.manifest.lease / TOKENS_PER_LEASE,
+  now,
   tokens: async ({ evidence: quote, runtimeData }) => [
     await issuer.attest('Simulated', { quote, runtimeData }),
   ],
@@ -114,6 +129,8 @@ const app = createApp({
   evidence: rememberIssued(identity, { lease: trust.manifest.lease, now }),
   sigKey: identity.sigKey.privateKey,
   simulated: attester.format === 'simulated-sgx-quote',
+  judgeHeads: released.judgeHeads,
+  lease: released.lease,
   fetchIssuerKeys: () => issuer.certs(),
   origins: config.portalOrigin,
   now,
@@ -134,26 +151,11 @@ log('started', {
 write(`listening on ${serving.url}\n`);
 const signal = await untilSignal(process);
 log('stopping', { signal });
+released.close();
 await Promise.all([serving.close(), shown?.close(), pool.close()]);
 
 function missing(setting: string): never {
   throw new ConfigError(`${setting}: needed`);
-}
-
-/** The provider's model key; without it the service runs, serves no model, and says so. */
-async function modelKey(machine: SimulatedMachine, folder: string): Promise<Bytes | undefined> {
-  const secrets = openSealedSecrets({
-    folder: join(folder, 'secrets'),
-    platform: machine,
-    mrsigner: SIMULATED_MRSIGNER,
-    isvProdId: PRODUCT_IDS[SERVICE],
-  });
-  try {
-    return await secrets.get('model-key');
-  } catch (error) {
-    if (error instanceof AttesterError && error.code === 'secret_missing') return undefined;
-    throw error;
-  }
 }
 
 /** The repository's root: the nearest folder above with a lockfile. */

@@ -16,6 +16,7 @@ import {
   signToken,
   verifyManifest,
   verifyPeer,
+  type HeadJudge,
   type SimulatedPlatform,
   type TrustedManifest,
   type VerifiedPeer,
@@ -95,6 +96,10 @@ export interface SceneChanges {
   readonly issuerKeys?: (real: Jwk) => Promise<readonly Jwk[]>;
   /** The clock of the service. */
   readonly now?: () => Date;
+  /** Whether a caller's heads are recent; they are unless told. */
+  readonly judgeHeads?: HeadJudge;
+  /** Whether the lease on the key of the models runs; it does unless told. */
+  readonly leaseRuns?: () => boolean;
 }
 
 /** A store folder with one sealed model; gives the folder and the key. */
@@ -169,6 +174,11 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
     evidence: rememberIssued(inference, { lease: manifest.manifest.lease, now }),
     sigKey: inference.sigKey.privateKey,
     simulated: true,
+    judgeHeads: changes.judgeHeads ?? (() => ({ ok: true, claims: undefined, checks: [] })),
+    lease: {
+      name: 'model-key',
+      isRunning: () => changes.leaseRuns?.() ?? true,
+    },
     fetchIssuerKeys: () => changes.issuerKeys?.(issuerJwk) ?? Promise.resolve([issuerJwk]),
     origins: ['https://portal.example'],
     now: changes.now ?? now,

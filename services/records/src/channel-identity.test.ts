@@ -1,100 +1,94 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { SecretVersion } from '@cloister/attestation';
 import type { ServiceIdentity } from '@cloister/attester';
 import type { Bytes } from '@cloister/bytes';
-import { type ChannelKeys, encodeKeyConfigs } from '@cloister/channel';
-import { memorySecrets } from '../tools/test-secrets.ts';
+import {
+  type ChannelKeys,
+  createChannelKeys,
+  encodeKeyConfigs,
+  exportChannelKeys,
+} from '@cloister/channel';
+import { releaseOf } from '../tools/test-release.ts';
 import { createChannelIdentity } from './channel-identity.ts';
-import { createSealedChannelKeys } from './channel-keys.ts';
+import { createReleasedChannelKeys } from './trust/released-keys.ts';
 
-const HOUR = 3600_000;
-const SPAN = 22 * HOUR;
+const LEASE = 900;
+const DAY = 86_400;
 
-/** Shared secrets, and a clock that can be set: at first one hour and a bit into a span. */
-function world() {
-  const kept = new Map<string, Bytes>();
-  const secrets = memorySecrets(kept);
-  const state = { at: 22_000 * SPAN + 1.1 * HOUR, kept, identified: [] as Bytes[] };
-  const now = (): Date => new Date(state.at);
+async function version(number: number, from: number, until?: number): Promise<SecretVersion> {
+  const value = exportChannelKeys(await createChannelKeys({ kem: 'x25519', keyId: number }));
+  return { version: number, value, from, ...(until === undefined ? {} : { until }) };
+}
+
+/** Replicas that ask one broker, and a clock that can be set: seconds. */
+async function world(kems: readonly ('x25519' | 'x-wing')[] = ['x25519']) {
+  const state = { at: 0, versions: [await version(1, 0)], identified: [] as Bytes[] };
+  const now = (): Date => new Date(state.at * 1000);
   const make = () =>
     createChannelIdentity({
-      source: createSealedChannelKeys({ secrets, kem: 'x25519', now }),
+      source: createReleasedChannelKeys({
+        secret: () => releaseOf('channel-key', 'hpke', state.versions),
+        kems,
+        now,
+      }),
       now,
       identify: (ohttp) => {
         state.identified.push(ohttp);
         return Promise.resolve({ ohttpKeys: ohttp } as unknown as ServiceIdentity);
       },
     });
-  const later = (hours: number): void => {
-    state.at += hours * HOUR;
-  };
-  return { state, make, later };
+  return { state, make };
 }
 const configs = (keys: readonly ChannelKeys[]) => keys.map((key) => encodeKeyConfigs(key));
-const opens = (keys: readonly ChannelKeys[], shown: Bytes | undefined): boolean =>
-  configs(keys).some((config) => Buffer.from(config).equals(shown ?? new Uint8Array()));
 
-describe('createChannelIdentity', () => {
-  it('keeps the key over a restart', async () => {
-    const { make, later } = world();
-    const first = await make();
-    later(5);
-    const second = await make();
-    assert.deepEqual(second.ohttpKeys, first.ohttpKeys);
-    assert.equal(second.keys().length, 1);
+describe('createChannelIdentity with released keys', () => {
+  it('shows the same key in all replicas and after a restart', async () => {
+    const { make } = await world();
+    const replicas = [await make(), await make()];
+    assert.deepEqual(replicas[0]?.ohttpKeys, replicas[1]?.ohttpKeys);
+    assert.equal(replicas[0]?.keys().length, 1);
   });
 
-  it('gives replicas that start together the same key', async () => {
-    const { make, state } = world();
-    const replicas = await Promise.all([make(), make(), make()]);
-    for (const { ohttpKeys } of replicas) assert.deepEqual(ohttpKeys, replicas[0]?.ohttpKeys);
-    assert.equal(state.kept.size, 1);
-  });
-
-  it('shows another key every 22 hours, and lets go of the old one an hour later', async () => {
-    const { make, later, state } = world();
+  it('opens with the next key before it is shown, and with the old one for a lease after', async () => {
+    const { make, state } = await world();
     const identity = await make();
     const old = identity.ohttpKeys;
-    later(20.8);
+    const [first] = state.versions;
+    assert.ok(first);
+    // As the broker does it: the next one two leases ahead, the old one ends a lease afterwards.
+    const next = await version(2, DAY);
+    state.versions = [next, { ...first, until: DAY + LEASE }];
+    state.at = DAY - LEASE;
     await identity.renew();
     assert.deepEqual(identity.ohttpKeys, old);
-    later(0.2);
+    assert.equal(identity.keys().length, 2);
+    state.at = DAY;
     await identity.renew();
     assert.notDeepEqual(identity.ohttpKeys, old);
     assert.deepEqual(state.identified.at(-1), identity.ohttpKeys);
-    const [current, previous] = identity.keys();
     assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys, old]);
-    assert.notEqual(current?.config.keyId, previous?.config.keyId);
     // Without a renewal too: a key ends when its time is over.
-    later(0.95);
+    state.at = DAY + LEASE;
     assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys]);
+  });
+
+  it('lets go at once of a key that the broker has replaced', async () => {
+    const { make, state } = await world();
+    const identity = await make();
+    const old = identity.ohttpKeys;
+    state.at = 50;
+    state.versions = [await version(2, 50)];
     await identity.renew();
-    assert.equal(state.kept.size, 1, 'the old key is nowhere');
+    assert.notDeepEqual(identity.ohttpKeys, old);
+    assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys]);
   });
 
-  it('opens in every replica what any of them shows, at every moment of a day', async () => {
-    const { make, later } = world();
-    const replicas = [await make(), await make()];
-    // Renewed every ten minutes, but never at the same time.
-    for (let minutes = 0; minutes < 30 * 60; minutes += 5) {
-      later(1 / 12);
-      await replicas[(minutes / 5) % 2]?.renew();
-      for (const { ohttpKeys } of replicas)
-        for (const { keys } of replicas) assert.ok(opens(keys(), ohttpKeys), `minute ${minutes}`);
-    }
-  });
-
-  it('does not take up a key that has ended, is of the future or is lost', async () => {
-    const cases: ((w: ReturnType<typeof world>) => void)[] = [
-      ({ later }) => later(25),
-      ({ later }) => later(-23),
-      ({ state }) => state.kept.clear(),
-    ];
-    for (const change of cases) {
-      const here = world();
-      const { ohttpKeys } = await here.make();
-      change(here);
-      assert.notDeepEqual((await here.make()).ohttpKeys, ohttpKeys);
-    }
+  it('takes no key of a KEM that the manifest does not admit, and none that has not begun', async () => {
+    const { make } = await world(['x-wing']);
+    await assert.rejects(make(), { code: 'bad_config' });
+    const early = await world();
+    early.state.versions = [await version(1, 10)];
+    await assert.rejects(early.make(), { code: 'bad_config' });
   });
 });

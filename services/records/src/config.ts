@@ -1,5 +1,11 @@
 import * as v from 'valibot';
-import { integerSetting, pathSetting, serviceSettings, urlSetting } from '@cloister/service';
+import {
+  brokersSetting,
+  integerSetting,
+  pathSetting,
+  serviceSettings,
+  urlSetting,
+} from '@cloister/service';
 
 /** Settings of the records service: addresses, sizes and places only (design 2.1, rule 1). */
 export const configSchema = v.strictObject({
@@ -29,8 +35,10 @@ export const configSchema = v.strictObject({
   blobs: v.optional(pathSetting()),
   /** The file with what the hospital's keys signed over a database that was restored. */
   restore: v.optional(pathSetting()),
-  /** The folder of the sealed secrets; replicas share it. In the data folder unless told. */
+  /** The folder of the sealed anchor, where no broker has a counter for it. In the data folder unless told. */
   secrets: v.optional(pathSetting()),
+  /** The key brokers: `hospital=<url>,diagnostics=<url>`. The manifest decides about trust. */
+  brokers: v.optional(brokersSetting()),
 });
 
 /** The database `cloister` of the user `cloister` on a server behind a UNIX socket. */

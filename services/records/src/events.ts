@@ -18,6 +18,10 @@ export type RecordsEvents = {
   readonly store_tampered: { readonly code: SafeText; readonly position: number };
   readonly storage_failed: { readonly code: SafeText };
   readonly log_replaced: { readonly code: SafeText; readonly place: SafeText };
+  /** The broker gives no secret yet, or did not renew a lease. */
+  readonly lease_failed: { readonly secret: SafeText; readonly code: SafeText };
+  /** No head of the own party that still gives time. */
+  readonly heads_failed: { readonly code: SafeText };
   readonly token_failed: { readonly code: SafeText };
   readonly job: {
     readonly task: SafeText;

@@ -35,8 +35,7 @@ import {
   untilSignal,
 } from '@cloister/service';
 import { createApp } from './app.ts';
-import { createChannelIdentity } from './channel-identity.ts';
-import { createSealedChannelKeys } from './channel-keys.ts';
+import { type ChannelIdentity, createChannelIdentity } from './channel-identity.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
 import { createJobWorker } from './jobs/worker.ts';
@@ -46,20 +45,24 @@ import { ensureOwnResources } from './own-resources.ts';
 import { loadAccounts } from './sign-in/load-accounts.ts';
 import { Sessions } from './sign-in/sessions.ts';
 import { recordRestore } from './restore/record-restore.ts';
-import { readRestoreOrder } from './restore/restore-order.ts';
+import { ANCHOR_NAME, readRestoreOrder } from './restore/restore-order.ts';
 import { startFailure } from './start-failure.ts';
 import { anchorWithin } from './store/anchor-keeper.ts';
+import { createBrokerAnchor } from './store/broker-anchor.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
+import { openReleases } from './trust/open-releases.ts';
 
 const SERVICE = 'records';
 const VERSION = '0.1.0';
 const RENEWAL_MS = 5 * 60_000;
+/** A token names the heads of its time: it is replaced so often, to be recent wherever it is shown. */
+const TOKENS_PER_LEASE = 3;
 
 const write = (line: string): void => void process.stdout.write(line);
-const now = (): Date => new Date();
+const hostNow = (): Date => new Date();
 const readText = (path: string): Promise<string> => readFile(path, 'utf8');
 const random: Random = (length) => new Uint8Array(randomBytes(length));
-const log = createLog<RecordsEvents>({ service: SERVICE, write, now });
+const log = createLog<RecordsEvents>({ service: SERVICE, write, now: hostNow });
 const primitives = nodeChannelPrimitives();
 silenceExpectedWarnings(process);
 
@@ -107,12 +110,64 @@ async function run(): Promise<void> {
   const simulated = attester.format === 'simulated-sgx-quote';
   log('starting', { simulated, manifest: opaqueId(trust.id) });
 
-  const secrets = openSealedSecrets({
-    folder: config.secrets ?? join(data, 'secrets'),
-    platform,
-    mrsigner: SIMULATED_MRSIGNER,
-    isvProdId,
+  const brokers = config.brokers ?? missing('brokers');
+  const urls = [attestation, ...providers, ...Object.values(brokers)];
+  const origins = urls.map((url) => new URL(url).origin);
+  const transport = createHttpClient({ origins: [...new Set(origins)] });
+  const issuer = createAttestationClient({ baseUrl: attestation, transport });
+  // Evidence without a channel's key, which only brokers accept: what they release makes the rest.
+  const boot = await createIdentity({ service: SERVICE, manifests: [trust.id], attester });
+  let channel: ChannelIdentity | undefined;
+  const released = await openReleases({
+    manifest: trust,
+    brokers,
+    identity: boot,
+    transport,
+    now: hostNow,
+    random,
+    primitives,
+    log,
+    onRenewed: async () => channel?.renew(),
   });
+  const { now } = released;
+  channel = await createChannelIdentity({
+    source: released.channelKeys,
+    now,
+    identify: (ohttp) =>
+      createIdentity({
+        service: SERVICE,
+        manifests: [trust.id],
+        attester,
+        ohttp,
+        heads: released.heads,
+        tokenSeconds: manifest.lease / TOKENS_PER_LEASE,
+        tokens: async ({ evidence: quote, runtimeData }) => [
+          await issuer.attest('Simulated', { quote, runtimeData }),
+        ],
+        onTokenFailure: (error) => log('token_failed', { code: errorCode(error) }),
+        now,
+      }),
+  });
+  const shownChannel = channel;
+  const signCall = {
+    get key() {
+      return shownChannel.identity.sigKey.privateKey;
+    },
+    token: () => shownChannel.identity.token(),
+  };
+
+  // A hospital without a broker of ours has no counters: then the anchor is a sealed file of the host's.
+  const anchor =
+    manifest.counters?.[ANCHOR_NAME] === undefined
+      ? createSealedAnchor(
+          openSealedSecrets({
+            folder: config.secrets ?? join(data, 'secrets'),
+            platform,
+            mrsigner: SIMULATED_MRSIGNER,
+            isvProdId,
+          }),
+        )
+      : createBrokerAnchor({ client: released.counterKeeper(ANCHOR_NAME, signCall) });
   let tampered = false;
   const onTampered = (): void => {
     tampered = true;
@@ -122,8 +177,8 @@ async function run(): Promise<void> {
     ...config,
     folder: data,
     tenant: manifest.deployment,
-    secrets,
-    anchor: createSealedAnchor(secrets),
+    tenantKeys: await released.tenantKeys(),
+    anchor,
     order,
     anchorWithin: anchorWithin(manifest.services[SERVICE]?.config?.auditAnchor),
     random,
@@ -144,28 +199,8 @@ async function run(): Promise<void> {
     log('log_restored', { entries: ledger.head.position });
   }
 
-  const origins = [attestation, ...providers].map((url) => new URL(url).origin);
-  const transport = createHttpClient({ origins: [...new Set(origins)] });
-  const issuer = createAttestationClient({ baseUrl: attestation, transport });
-  const [kem = 'x-wing'] = manifest.services[SERVICE]?.config?.kems ?? [];
-  const channel = await createChannelIdentity({
-    source: createSealedChannelKeys({ secrets, kem, now, primitives }),
-    now,
-    identify: (ohttp) =>
-      createIdentity({
-        service: SERVICE,
-        manifests: [trust.id],
-        attester,
-        ohttp,
-        tokens: async ({ evidence: quote, runtimeData }) => [
-          await issuer.attest('Simulated', { quote, runtimeData }),
-        ],
-        onTokenFailure: (error) => log('token_failed', { code: errorCode(error) }),
-        now,
-      }),
-  });
   const renewal = setInterval(() => {
-    channel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
+    shownChannel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
   }, RENEWAL_MS).unref();
 
   const reviewers = accounts
@@ -191,6 +226,7 @@ async function run(): Promise<void> {
           manifest: trust,
           attestationUrl: attestation,
           requireToken: true,
+          judgeHeads: released.judgeHeads,
           transport,
           now,
           random,
@@ -206,10 +242,7 @@ async function run(): Promise<void> {
             random,
             kems,
             primitives,
-            signCall: {
-              key: channel.identity.sigKey.privateKey,
-              token: () => channel.identity.token(),
-            },
+            signCall,
           }),
         ),
     },
@@ -229,7 +262,7 @@ async function run(): Promise<void> {
     onTampered,
   });
   const gateway = createGateway({
-    keys: channel.keys,
+    keys: shownChannel.keys,
     now,
     wait: delay,
     fetch: (request, { encapsulation }) => inner.fetch(request, { encapsulation }),
@@ -244,10 +277,13 @@ async function run(): Promise<void> {
   const requests = metrics.counter('records_requests_total', 'Requests of the plain surface.');
   const app = createServiceApp({
     service: SERVICE,
-    evidence: channel,
-    gateway,
+    evidence: shownChannel,
+    gateway: released.guard(gateway),
     cors: { origins: config.portalOrigin },
-    health: () => ({ ready: !tampered, parts: { store: !tampered } }),
+    health: () => {
+      const parts = { store: !tampered, keys: released.isServing() };
+      return { ready: parts.store && parts.keys, parts };
+    },
     observe: ({ route, status }) => requests({ route: routeTemplate(route), status }),
     report: (error, route) =>
       log('fault', {
@@ -269,6 +305,7 @@ async function run(): Promise<void> {
   log('stopping', { signal });
   stopping.abort();
   clearInterval(renewal);
+  released.close();
   await Promise.all([serving.close(), shown?.close(), worker.close()]);
   await opened.close();
   transport.close();

@@ -1,8 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Secrets } from '@cloister/attester';
-import type { Random, TamperedError } from '@cloister/sealing';
-import { openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
+import type { Random, SealingKey, TamperedError } from '@cloister/sealing';
+import { ConfigError, openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
 import type { RestoreOrder } from './restore/restore-order.ts';
 import { openBlobFolder } from './store/blob-folder.ts';
 import { watchFile } from './store/file-watch.ts';
@@ -10,7 +9,6 @@ import type { HeadAnchor } from './store/head-anchor.ts';
 import { createImageVault, type ImageVault } from './store/image-vault.ts';
 import { type Ledger, openLedger } from './store/ledger.ts';
 import { upgradeDatabase } from './store/upgrade-database.ts';
-import { loadTenantKey } from './tenant-key.ts';
 
 /** Where the data of a deployment are, and what they are opened with. */
 export interface DataOptions {
@@ -23,7 +21,8 @@ export interface DataOptions {
   /** Most pages of 4 KiB that an embedded database may have. */
   readonly maxPages?: number | undefined;
   readonly tenant: string;
-  readonly secrets: Secrets;
+  /** The tenant keys, the newest first. */
+  readonly tenantKeys: readonly SealingKey[];
   readonly anchor: HeadAnchor;
   readonly anchorWithin: number | 'answer';
   /** The party's word on a log that does not contain what was anchored. */
@@ -53,13 +52,12 @@ export async function openData(options: DataOptions): Promise<OpenedData> {
   const { folder, postgres, random, now, onFailure } = options;
   const store = await openDatabase(options);
   try {
-    const tenantKey = await loadTenantKey(options.secrets, random, async () => {
-      const [{ position }, keys] = await Promise.all([store.head(), store.keys('key/')]);
-      return position > 0 || keys.length > 0;
-    });
+    const [tenantKey, ...olderTenantKeys] = options.tenantKeys;
+    if (tenantKey === undefined) throw new ConfigError('tenant-key: none was released');
     const shared = postgres !== undefined;
     const watch = shared ? undefined : watchFile(join(folder, DATABASE));
-    const ledger = await openLedger({ ...options, store, tenantKey, shared, watch });
+    const keys = { tenantKey, olderTenantKeys };
+    const ledger = await openLedger({ ...options, ...keys, store, shared, watch });
     const vault = createImageVault({
       blobs: openBlobFolder(options.blobs ?? join(folder, 'blobs')),
       ledger,

@@ -73,6 +73,7 @@ async function runDemo(image: DemoImage, tamper: Tamper | undefined): Promise<Ou
     if (account === undefined) throw new CommandError('the deployment has no account');
     const line = {
       ...deployment.urls,
+      broker: deployment.urls.brokers.hospital,
       manifest: await readTrust(deployment.places.manifest),
       account,
       transport,

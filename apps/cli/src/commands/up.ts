@@ -7,7 +7,7 @@ import { portsFrom } from '../local/ports.ts';
 const HELP = `cloister up [options]   runs the whole platform on this machine, on simulated hardware
 
   --data <folder>   where everything is kept (default: .cloister in the project)
-  --port <n>        the portal's port; the services take the three after it (default: 7400)
+  --port <n>        the portal's port; the services take the seven after it (default: 7400)
 
 Ctrl-C ends all of it.
 `;

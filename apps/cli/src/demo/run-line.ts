@@ -1,10 +1,13 @@
 import type { Bytes, JsonObject } from '@cloister/bytes';
-import type { TrustedManifest, VerifiedPeer } from '@cloister/attestation';
+import type { HeadJudge, TrustedManifest, VerifiedPeer } from '@cloister/attestation';
 import { createChannel, type Fetch } from '@cloister/channel';
 import {
+  createHeadFeed,
+  createHeadJudge,
   createRecordsClient,
   verifyReceipt,
   verifyService,
+  type HeadFeed,
   type ImageType,
   type RecordsClient,
   type RecordsEvent,
@@ -18,6 +21,8 @@ export interface Line {
   readonly records: string;
   readonly inference: string;
   readonly attestation: string;
+  /** The hospital's own key broker, whose heads give time. */
+  readonly broker: string;
   readonly manifest: TrustedManifest;
   readonly account: { readonly user: string; readonly password: string };
   readonly transport: Fetch;
@@ -44,7 +49,6 @@ export interface Outcome {
   readonly stopped?: { readonly step: StepName; readonly code: string; readonly reason: string };
 }
 
-const now = () => new Date();
 const WAIT_SECONDS = 25;
 const GIVE_UP_MS = 120_000;
 
@@ -57,7 +61,11 @@ export async function runLine(
   const log = new StepLog(tell);
   let peer: VerifiedPeer | undefined;
   try {
-    peer = await log.run('gate', () => passGate(line, 'records', 'gate'));
+    const trust = createTrust(line);
+    peer = await log.run('gate', async () => {
+      await takeHeads(trust);
+      return passGate(line, trust, 'records', 'gate');
+    });
     const channel = openChannel(line, peer);
     const records = createRecordsClient(channel);
     await log.run('channel', () => tryChannel(channel));
@@ -68,7 +76,7 @@ export async function runLine(
     const cursor = (await records.events(0, 0)).cursor;
     const task = await records.requestDiagnosis(stored.study, patient);
     await followTask(records, task.id, cursor, log);
-    return await gather(line, records, task.id, peer, log);
+    return await gather({ line, trust, records, peer, log }, task.id);
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
     return {
@@ -85,7 +93,39 @@ export async function runLine(
   }
 }
 
-async function passGate(line: Line, service: string, step: StepName): Promise<VerifiedPeer> {
+/** What the hospital judges by: its broker's heads, and the time that they give. */
+interface Trust {
+  readonly feed: HeadFeed;
+  readonly judgeHeads: HeadJudge;
+  readonly now: () => Date;
+}
+
+function createTrust({ manifest, broker, transport }: Line): Trust {
+  const brokers = { hospital: broker };
+  const feed = createHeadFeed({
+    manifest,
+    ownParty: 'hospital',
+    now: () => new Date(),
+    transport,
+    brokers,
+  });
+  return { feed, judgeHeads: createHeadJudge(feed), now: () => feed.keeper.now() };
+}
+
+async function takeHeads({ feed }: Trust): Promise<void> {
+  const verdict = await feed.refresh();
+  if (verdict.ok) return;
+  const failed = verdict.checks.find((check) => check.outcome === 'failed');
+  const why = `the hospital's key broker does not speak for this agreement: ${failed?.check}`;
+  throw new Stopped('gate', verdict.code, why);
+}
+
+async function passGate(
+  line: Line,
+  { judgeHeads, now }: Trust,
+  service: string,
+  step: StepName,
+): Promise<VerifiedPeer> {
   const result = await verifyService({
     baseUrl: service === 'records' ? line.records : line.inference,
     service,
@@ -96,6 +136,7 @@ async function passGate(line: Line, service: string, step: StepName): Promise<Ve
     random: line.random,
     requireToken: true,
     crypto: NODE_EVIDENCE_CRYPTO,
+    judgeHeads,
   });
   if (result.ok) return result.claims;
   const failed = result.checks.find((check) => check.outcome === 'failed');
@@ -108,7 +149,7 @@ function openChannel(line: Line, peer: VerifiedPeer): Fetch {
     peer,
     url: `${line.records}/.well-known/ohttp-gateway`,
     transport: line.transport,
-    now,
+    now: () => new Date(),
     random: line.random,
     kems: line.manifest.manifest.services['records']?.config?.kems ?? ['x-wing'],
     primitives: nodeChannelPrimitives(),
@@ -177,14 +218,17 @@ async function stoppedBy(
   return new Stopped(step, code, task.reason?.text ?? code, task.status);
 }
 
+/** A job that has ended well, and what it went through. */
+interface Job {
+  readonly line: Line;
+  readonly trust: Trust;
+  readonly records: RecordsClient;
+  readonly peer: VerifiedPeer;
+  readonly log: StepLog;
+}
+
 /** Reads what stands in the record, and checks the receipt with the key of the provider's enclave. */
-async function gather(
-  line: Line,
-  records: RecordsClient,
-  id: string,
-  peer: VerifiedPeer,
-  log: StepLog,
-): Promise<Outcome> {
+async function gather({ line, trust, records, peer, log }: Job, id: string): Promise<Outcome> {
   const task = await records.readTask(id);
   const report = await records.readReport(task.report ?? '');
   const finding = await records.readFinding(report.observations[0] ?? '');
@@ -196,15 +240,15 @@ async function gather(
     reportId: report.id,
     taskStatus: task.status,
     tokenClaims: peer.tokenClaims ?? null,
-    receiptVerified: evidence !== undefined && (await isReceiptGood(line, evidence)),
+    receiptVerified: evidence !== undefined && (await isReceiptGood(line, trust, evidence)),
     simulated: peer.simulated,
   };
 }
 
-async function isReceiptGood(line: Line, evidence: ResultEvidence): Promise<boolean> {
+async function isReceiptGood(line: Line, trust: Trust, evidence: ResultEvidence): Promise<boolean> {
   const { receipt, facts } = evidence;
   if (receipt === undefined) return false;
-  const provider = await passGate(line, 'inference', 'notify');
+  const provider = await passGate(line, trust, 'inference', 'notify');
   const fact = (name: string) => String(facts[name] ?? '');
   const result = await verifyReceipt(receipt, {
     sig: provider.sig,
@@ -216,7 +260,7 @@ async function isReceiptGood(line: Line, evidence: ResultEvidence): Promise<bool
     manifest: line.manifest.id,
     simulated: provider.simulated,
     evidenceDigest: fact('evidenceDigest'),
-    at: now(),
+    at: trust.now(),
   });
   return result.ok;
 }

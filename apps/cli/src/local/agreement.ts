@@ -7,23 +7,46 @@ import {
   type Manifest,
 } from '@cloister/attestation';
 import { PRODUCT_IDS } from '@cloister/attester';
+import type { Jwk } from '@cloister/crypto';
+import { CommandError } from '../command-error.ts';
 import { readIfThere, type PartyKey } from './parties.ts';
-import { PARTIES, SERVICES, type Party, type Places, type ServiceName } from './places.ts';
+import {
+  BROKERS,
+  PARTIES,
+  SERVICES,
+  type BrokerParty,
+  type Party,
+  type Places,
+  type ServiceName,
+} from './places.ts';
 
 /** What a local deployment agrees on: everything that decides about security here. */
 export interface Terms {
   readonly parties: Readonly<Record<Party, PartyKey>>;
-  /** MRENCLAVE of each service. */
-  readonly measurements: Readonly<Record<ServiceName, string>>;
+  /** The keys with which the parties' brokers sign. */
+  readonly brokerKeys: Readonly<Record<BrokerParty, Jwk>>;
+  /** MRENCLAVE of each service that the deployment has. */
+  readonly measurements: Readonly<Partial<Record<ServiceName, string>>>;
   /** SHA-256 of the simulated root's SubjectPublicKeyInfo. */
   readonly simulatedRoot: string;
   readonly issuer: { readonly iss: string; readonly keys: readonly string[] };
   readonly models: Manifest['models'];
   readonly portal: { readonly origin: string; readonly build: string };
+  /** Seconds between an accepter's own head and the oldest that it takes; 900 unless told. */
+  readonly lease?: number | undefined;
 }
 
-/** Seconds between an accepter's own head and the oldest that it takes (design 2.1, rule 8). */
+/** The lease of design 2.1, rule 8. */
 const LEASE = 900;
+/** Channel keys live a day (design 5). */
+const DAY = 86_400;
+/** What `records` may do in Redis: its own keys and channels. */
+const CACHE_ROLE = '~records:* &records:* +@read +@write +@pubsub';
+/** Whose broker witnesses whose. */
+const WITNESS: Readonly<Record<BrokerParty, BrokerParty>> = {
+  hospital: 'diagnostics',
+  diagnostics: 'hospital',
+};
 
 /**
  * Writes the trust manifest of a local deployment, signed by all three parties. One that says the
@@ -31,6 +54,11 @@ const LEASE = 900;
  */
 export async function writeAgreement(places: Places, terms: Terms): Promise<Manifest> {
   const before = readManifest(places.manifest);
+  if (before !== undefined && before.secrets === undefined) {
+    throw new CommandError(
+      `${places.folder} was made before there were key brokers, and its records open with a key that is no longer used: remove it, or choose another folder with --data`,
+    );
+  }
   const same = before === undefined ? undefined : drawUp(terms, before.serial, before.previous);
   if (
     before !== undefined &&
@@ -61,16 +89,9 @@ function readManifest(file: string): Manifest | undefined {
 }
 
 function drawUp(terms: Terms, serial: number, previous?: string): Manifest {
-  const identity = (service: ServiceName) => ({
-    anyOf: [
-      {
-        tee: 'sgx' as const,
-        mrenclave: [terms.measurements[service]],
-        isvProdId: PRODUCT_IDS[service] ?? 0,
-        minIsvSvn: 1,
-        tcb: ['UpToDate' as const],
-      },
-    ],
+  const services = SERVICES.flatMap((service) => {
+    const mrenclave = terms.measurements[service];
+    return mrenclave === undefined ? [] : [[service, agreeOn(service, mrenclave)] as const];
   });
   return {
     apiVersion: 'cloister.dev/v1',
@@ -78,20 +99,49 @@ function drawUp(terms: Terms, serial: number, previous?: string): Manifest {
     profile: 'dev',
     serial,
     ...(previous === undefined ? {} : { previous }),
-    lease: LEASE,
-    parties: Object.fromEntries(
-      PARTIES.map((party) => [party, { keys: [terms.parties[party].publicJwk] }]),
-    ),
+    lease: terms.lease ?? LEASE,
+    parties: Object.fromEntries(PARTIES.map((party) => [party, partyOf(terms, party)])),
     quorum: { update: { of: [...PARTIES], min: PARTIES.length } },
     evidence: { roots: { simulated: [terms.simulatedRoot] }, platforms: 'any' },
     issuers: [{ iss: terms.issuer.iss, keys: terms.issuer.keys, tee: ['simulated'] }],
-    services: Object.fromEntries(
-      SERVICES.map((service) => [
-        service,
-        { identity: identity(service), config: { kems: ['x-wing' as const] } },
-      ]),
-    ),
+    services: Object.fromEntries(services),
     ...(terms.models === undefined ? {} : { models: terms.models }),
+    secrets: {
+      'tenant-key': { owner: 'hospital', type: 'aes256', to: ['records'] },
+      'channel-key': { owner: 'hospital', type: 'hpke', to: ['records'], lifetime: DAY },
+      'model-key': { owner: 'diagnostics', type: 'imported', to: ['inference'] },
+    },
+    ...(terms.measurements.cache === undefined
+      ? {}
+      : { cache: { roles: { records: CACHE_ROLE } } }),
+    counters: { 'records-log': { owner: 'hospital', to: ['records'] } },
     portal: terms.portal,
+  };
+}
+
+function partyOf({ parties, brokerKeys }: Terms, party: Party): Manifest['parties'][string] {
+  const broker = BROKERS.find((one) => one === party);
+  return {
+    keys: [parties[party].publicJwk],
+    ...(broker === undefined
+      ? {}
+      : { broker: { sig: brokerKeys[broker], witness: WITNESS[broker] } }),
+  };
+}
+
+function agreeOn(service: ServiceName, mrenclave: string): Manifest['services'][string] {
+  return {
+    identity: {
+      anyOf: [
+        {
+          tee: 'sgx',
+          mrenclave: [mrenclave],
+          isvProdId: PRODUCT_IDS[service],
+          minIsvSvn: 1,
+          tcb: ['UpToDate'],
+        },
+      ],
+    },
+    config: { kems: ['x-wing'] },
   };
 }

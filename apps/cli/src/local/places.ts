@@ -9,10 +9,28 @@ export const PARTIES = ['hospital', 'platform', 'diagnostics'] as const;
 /** One of the three parties. */
 export type Party = (typeof PARTIES)[number];
 
-/** The services that a local deployment runs, in the order in which they start. */
-export const SERVICES = ['attestation', 'inference', 'records'] as const;
+/** The parties that own data: each runs a key broker, and witnesses the other's. */
+export const BROKERS = ['hospital', 'diagnostics'] as const;
+/** One of the parties with a broker. */
+export type BrokerParty = (typeof BROKERS)[number];
+
+/** The services that there are. */
+export const SERVICES = ['attestation', 'key-broker', 'cache', 'inference', 'records'] as const;
 /** Name of a service. */
 export type ServiceName = (typeof SERVICES)[number];
+
+/** Name of a process of a local deployment: a service, or one of the two brokers. */
+export type ProcessName = Exclude<ServiceName, 'key-broker'> | `broker-${BrokerParty}`;
+
+/** The processes, in the order in which they start, and the service that each of them is. */
+export const PROCESSES: Readonly<Record<ProcessName, ServiceName>> = {
+  attestation: 'attestation',
+  'broker-hospital': 'key-broker',
+  'broker-diagnostics': 'key-broker',
+  cache: 'cache',
+  inference: 'inference',
+  records: 'records',
+};
 
 /** Where a local deployment keeps its files: all below one folder. */
 export interface Places {
@@ -26,7 +44,7 @@ export interface Places {
   /** The provider's store of sealed models. */
   readonly models: string;
   readonly logs: string;
-  data(service: ServiceName): string;
+  data(name: ProcessName): string;
 }
 
 /** The places of the deployment in `folder`. */
@@ -40,7 +58,7 @@ export function placesIn(folder: string): Places {
     portalPins: join(folder, 'portal-pins.json'),
     models: join(folder, 'models'),
     logs: join(folder, 'logs'),
-    data: (service) => join(folder, service),
+    data: (name) => join(folder, name),
   };
 }
 

@@ -1,33 +1,53 @@
 import { createServer } from 'node:net';
 import { CommandError } from '../command-error.ts';
 
-/** Ports of a local deployment, all on the loopback interface. */
-export interface Ports {
-  readonly portal: number;
-  readonly attestation: number;
-  readonly records: number;
-  readonly inference: number;
-}
+const NAMES = [
+  'portal',
+  'attestation',
+  'records',
+  'inference',
+  'broker-hospital',
+  'broker-diagnostics',
+  'cache',
+  'gate',
+] as const;
 
-/** Four ports in a row from a first one; each must be free. */
+/** Ports of a local deployment, all on the loopback interface; `gate` is where Redis is spoken. */
+export type Ports = Readonly<Record<(typeof NAMES)[number], number>>;
+
+const PORTS = NAMES.length;
+
+/** Ports in a row from a first one; each must be free. */
 export async function portsFrom(first: number): Promise<Ports> {
-  const ports = { portal: first, attestation: first + 1, records: first + 2, inference: first + 3 };
-  for (const port of Object.values(ports)) {
+  for (let port = first; port < first + PORTS; port += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- the first one that is taken is named
     if ((await bind(port)) === undefined) {
       throw new CommandError(
-        `port ${port} is taken: choose four free ones in a row with --port <first>`,
+        `port ${port} is taken: choose ${PORTS} free ones in a row with --port <first>`,
       );
     }
   }
-  return ports;
+  return portsOf((index) => first + index);
 }
 
-/** Any four free ports. */
+/** Any free ports. */
 export async function anyPorts(): Promise<Ports> {
-  const [portal = 0, attestation = 0, records = 0, inference = 0] = await Promise.all(
-    [0, 0, 0, 0].map(bind),
-  ).then((found) => found.map((port) => port ?? 0));
-  return { portal, attestation, records, inference };
+  const found = await Promise.all(NAMES.map(() => bind(0)));
+  return portsOf((index) => found[index] ?? 0);
+}
+
+function portsOf(portOf: (index: number) => number): Ports {
+  const port = (name: (typeof NAMES)[number]): number => portOf(NAMES.indexOf(name));
+  return {
+    portal: port('portal'),
+    attestation: port('attestation'),
+    records: port('records'),
+    inference: port('inference'),
+    'broker-hospital': port('broker-hospital'),
+    'broker-diagnostics': port('broker-diagnostics'),
+    cache: port('cache'),
+    gate: port('gate'),
+  };
 }
 
 /** Listens and stops: the port that it got, or undefined where it is taken. */

@@ -23,8 +23,8 @@ export interface Variant {
 /** How the code of a variant differs. */
 export interface VariantOptions {
   readonly service: ServiceName;
-  /** `comment`: it runs as ever. `receipt`: it signs another output than it gave. */
-  readonly change: 'comment' | 'receipt';
+  /** `own-keys`: makes keys of its own, as no broker gives it any. `receipt`: signs another output. */
+  readonly change: 'own-keys' | 'receipt';
   readonly agreed: boolean;
 }
 
@@ -36,7 +36,7 @@ export function makeVariant({ service, change, agreed }: VariantOptions): Varian
   cpSync(join(source, 'package.json'), join(folder, 'package.json'));
   cpSync(join(source, 'src'), join(folder, 'src'), { recursive: true });
   const entry = join(folder, 'src', 'main.ts');
-  if (change === 'comment') edit(entry, (text) => `${text}// not what was agreed on\n`);
+  if (change === 'own-keys') useOwnKeys(service, join(folder, 'src'));
   else {
     edit(join(folder, 'src', 'receipt.ts'), (text) =>
       text.replace('    outputDigest,\n', "    outputDigest: '00'.repeat(32),\n"),
@@ -44,6 +44,35 @@ export function makeVariant({ service, change, agreed }: VariantOptions): Varian
   }
   return { service, agreed, folder, entry };
 }
+
+/**
+ * What a service must do that no broker gives a key to: make one, and believe itself. It can open
+ * nothing that was there before, and shows evidence of what it is.
+ */
+function useOwnKeys(service: ServiceName, source: string): void {
+  const records = service === 'records';
+  const file = join(source, 'trust', records ? 'open-releases.ts' : 'open-release.ts');
+  edit(file, (text) => `${text.replace('keepLease({', 'keepOwnKey({')}${OWN_KEY}`);
+  if (!records) return;
+  edit(join(source, 'main.ts'), (text) =>
+    text.replace(
+      '    anchor,\n',
+      '    anchor: { read: async () => undefined, advance: async () => true },\n',
+    ),
+  );
+}
+
+const OWN_KEY = `
+import { createChannelKeys, exportChannelKeys } from '@cloister/channel';
+async function keepOwnKey({ name }: { name: string }): Promise<any> {
+  const value =
+    name === 'channel-key'
+      ? exportChannelKeys(await createChannelKeys({ kem: 'x-wing', keyId: 1 }))
+      : crypto.getRandomValues(new Uint8Array(32));
+  const secret = { versions: [{ version: 1, value, from: 0 }] };
+  return { name, secret, isRunning: () => true, stop: () => undefined };
+}
+`;
 
 function edit(file: string, change: (text: string) => string): void {
   const before = readFileSync(file, 'utf8');

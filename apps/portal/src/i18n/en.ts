@@ -374,6 +374,8 @@ export const en = {
     settings_malformed: 'The portal’s settings (cloister.json) cannot be read.',
     manifest_malformed: 'The trust manifest cannot be read.',
     manifest: 'The trust manifest is not signed as your hospital requires.',
+    heads:
+      'Your hospital’s key broker does not confirm that this agreement is in force now, or the platform does not know what it last said.',
     evidence_unavailable: 'The platform does not answer.',
     evidence_malformed: 'The platform’s evidence cannot be read.',
     issuer_keys_unavailable: 'The attestation service does not answer.',

@@ -351,6 +351,7 @@ export const zhCN: Messages = {
     settings_malformed: '无法读取门户设置（cloister.json）。',
     manifest_malformed: '无法读取信任清单。',
     manifest: '信任清单没有按贵院的要求签署。',
+    heads: '贵院的密钥代理未确认此约定现在有效，或平台不知道它最近的声明。',
     evidence_unavailable: '平台没有响应。',
     evidence_malformed: '无法读取平台的证据。',
     issuer_keys_unavailable: '远程证明服务没有响应。',

@@ -44,6 +44,8 @@ describe('reasonOf', () => {
     ['nonce_mismatch', 'nonce'],
     ['token_expired', 'token'],
     ['report_data_mismatch', 'binding'],
+    ['head_too_old', 'heads'],
+    ['manifest_superseded', 'heads'],
     ['pck.revoked', 'revoked'],
     ['tcbinfo.expired', 'expired'],
     ['quote.signature', 'signature'],

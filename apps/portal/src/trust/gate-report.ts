@@ -90,6 +90,7 @@ export type Reason =
   | 'settings_malformed'
   | 'manifest_malformed'
   | 'manifest'
+  | 'heads'
   | 'evidence_unavailable'
   | 'evidence_malformed'
   | 'issuer_keys_unavailable'
@@ -122,6 +123,7 @@ const PATTERNS: readonly (readonly [RegExp, Reason])[] = [
     /^(serial_too_low|predecessor_mismatch|no_trusted_keys|signature_invalid|(old_)?quorum_missing|own_party_missing)$/,
     'manifest',
   ],
+  [/head|manifest_superseded|sender_foreign|broker_unknown/, 'heads'],
   [/simulated|roots_mismatch|format_not_agreed/, 'simulated'],
   [/debug/, 'debug'],
   [/nonce/, 'nonce'],

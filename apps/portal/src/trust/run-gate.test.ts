@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { encodeEnvelope, keysOf, signManifest } from '@cloister/attestation';
+import { encodeEnvelope, headHash, keysOf, signHead, signManifest } from '@cloister/attestation';
 import {
   AT,
   createScene,
@@ -11,6 +11,10 @@ import {
   type Changes,
   type Scene,
 } from '../../../../packages/attestation/src/peer/scene.test.ts';
+import {
+  createHeadScene,
+  type HeadScene,
+} from '../../../../packages/attestation/src/head/head-scene.test.ts';
 import type { Pins } from './pins.ts';
 import { checkingReport, runGate } from './run-gate.ts';
 
@@ -147,5 +151,80 @@ describe('runGate', () => {
   it('shows pending questions while it works', () => {
     const report = checkingReport(AT);
     assert.ok(report.questions.every(({ outcome }) => outcome === 'pending'));
+  });
+});
+
+describe('runGate, where the manifest names the broker of the hospital', () => {
+  let heads: HeadScene;
+  let text: string;
+  before(async () => {
+    heads = await createHeadScene();
+    const signed: Record<string, string> = {};
+    for (const [party, keys] of Object.entries(heads.scene.parties))
+      signed[party] = await signManifest(heads.manifest.id, party, keys.privateKey);
+    const file = { manifest: heads.manifest.manifest, signatures: signed };
+    text = settingsWith(file, { broker: 'https://broker.example' });
+  });
+
+  const headAt = (seconds: number, key = heads.hospital) =>
+    signHead(
+      {
+        deployment: 'lamna',
+        party: 'hospital',
+        manifest: heads.manifest.id,
+        serial: 1,
+        time: AT.getTime() / 1000 + seconds,
+        logSize: 4,
+        logRoot: 'ab'.repeat(32),
+      },
+      key.privateKey,
+    );
+
+  /** The gate, where the broker shows these heads and the evidence names those. */
+  async function gateBy(shown: readonly string[] | undefined, named: readonly string[]) {
+    const hashes = await Promise.all(named.map(headHash));
+    const { report } = await runGate({
+      pins: { parties: keysOf(heads.manifest.manifest), lowestSerial: 1 },
+      loadSettings: () => Promise.resolve(text),
+      transport: async ({ url }) => {
+        if (url.startsWith('https://broker.example/')) {
+          if (shown === undefined) throw Object.assign(new TypeError('down'), { code: 'DOWN' });
+          return Response.json({ heads: shown });
+        }
+        if (url.startsWith('https://attest.example/'))
+          return Response.json({ keys: [heads.scene.issuerJwk] });
+        const runtime = { manifests: [heads.manifest.id], heads: hashes };
+        return Response.json(encodeEnvelope(await makeEnvelope(heads.scene, { runtime })));
+      },
+      now: () => AT,
+      random: () => NONCE,
+    });
+    return { state: report.state, code: report.code, peer: report.peer };
+  }
+
+  it('passes where the platform names the head that the broker shows', async () => {
+    const head = await headAt(-5);
+    assert.equal((await gateBy([head], [head])).state, 'passed');
+  });
+
+  it('blocks where the platform was kept from the heads of the last lease, or names none', async () => {
+    const [now, old] = [await headAt(0), await headAt(-901)];
+    const late = await gateBy([now, old], [old]);
+    assert.deepEqual([late.state, late.code, late.peer], ['blocked', 'head_too_old', undefined]);
+    assert.equal((await gateBy([now], [old])).code, 'head_unknown');
+    assert.equal((await gateBy([now], [])).code, 'heads_missing');
+  });
+
+  it('blocks where another broker speaks, or the broker has stopped', async () => {
+    const foreign = await headAt(0, await makeP256());
+    assert.equal((await gateBy([foreign], [foreign])).code, 'sender_foreign');
+    const old = await headAt(-901);
+    assert.equal((await gateBy([old], [old])).code, 'head_too_old');
+  });
+
+  it('says that it could not ask where the broker does not answer', async () => {
+    const head = await headAt(0);
+    const { state, code, peer } = await gateBy(undefined, [head]);
+    assert.deepEqual([state, code, peer], ['unreachable', 'own_head_missing', undefined]);
   });
 });

@@ -5,10 +5,16 @@ import {
   verifyManifest,
   type Check,
   type EvidenceEnvelope,
+  type HeadJudge,
   type TrustedManifest,
 } from '@cloister/attestation';
 import type { Fetch } from '@cloister/channel';
-import { UNREACHABLE_CODES, verifyService } from '@cloister/client';
+import {
+  createHeadFeed,
+  createHeadJudge,
+  UNREACHABLE_CODES,
+  verifyService,
+} from '@cloister/client';
 import { questionsOf, type GateReport, type Measurement } from './gate-report.ts';
 import { OWN_PARTY, type Pins } from './pins.ts';
 import { parseSettings, type Settings } from './settings.ts';
@@ -92,6 +98,13 @@ async function askRecords(
   before: readonly Check[],
   at: Date,
 ): Promise<GateResult> {
+  const heads = await takeHeads(means, manifest, settings);
+  if (heads.failed !== undefined) {
+    const { failed } = heads;
+    const state = failed === 'own_head_missing' ? 'unreachable' : 'blocked';
+    const questions = questionsOf([...before, ...heads.checks], state);
+    return { report: { state, code: failed, questions, simulated: false, at } };
+  }
   let seen: EvidenceEnvelope | undefined;
   const verdict = await verifyService({
     baseUrl: settings.records,
@@ -100,13 +113,14 @@ async function askRecords(
     attestationUrl: settings.attestation,
     requireToken: true,
     transport: means.transport,
-    now: means.now,
+    now: heads.now,
     random: means.random,
+    judgeHeads: heads.judgeHeads,
     onEvidence: (envelope) => {
       seen = envelope;
     },
   });
-  const checks = [...before, ...verdict.checks];
+  const checks = [...before, ...heads.checks, ...verdict.checks];
   const { id, signers } = manifest;
   const { serial, deployment, portal, evidence } = manifest.manifest;
   const state = verdict.ok ? 'passed' : refusedState(verdict.code);
@@ -129,6 +143,42 @@ async function askRecords(
     return { report, settings, manifest };
   }
   return { report: { ...facts, state, code: verdict.code } };
+}
+
+/** What the hospital's broker says, and what is judged by it. */
+interface Heads {
+  readonly checks: readonly Check[];
+  /** The code by which the heads fail. */
+  readonly failed?: string;
+  readonly judgeHeads?: HeadJudge;
+  /** The time: never behind the newest head. */
+  readonly now: () => Date;
+}
+
+/**
+ * Asks the hospital's own broker for its heads (design 2.1, rule 8): signed by the key that the
+ * verified manifest names, they say that this manifest is in force, and what time it is. A manifest
+ * without a broker has no heads, and the report says so.
+ */
+async function takeHeads(
+  { transport, now }: GateMeans,
+  manifest: TrustedManifest,
+  { broker }: Settings,
+): Promise<Heads> {
+  if (manifest.manifest.parties[OWN_PARTY]?.broker === undefined) return { checks: [], now };
+  const brokers = broker === undefined ? {} : { [OWN_PARTY]: broker };
+  const feed = createHeadFeed({ manifest, ownParty: OWN_PARTY, now, transport, brokers });
+  const verdict = await feed.refresh();
+  const checks = verdict.checks.map((check) => ({
+    ...check,
+    check: `code: hospital's key broker, ${check.check}`,
+  }));
+  return {
+    checks,
+    ...(verdict.ok ? {} : { failed: verdict.code }),
+    judgeHeads: createHeadJudge(feed),
+    now: () => feed.keeper.now(),
+  };
 }
 
 function refusedState(code: string): 'blocked' | 'unreachable' {

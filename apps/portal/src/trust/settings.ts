@@ -6,6 +6,8 @@ export interface Settings {
   readonly records: string;
   /** Base URL of the attestation service. */
   readonly attestation: string;
+  /** Base URL of the hospital's own key broker; needed where the manifest names one. */
+  readonly broker?: string;
   /** The manifest file as it stands there: nothing in it counts before it is verified. */
   readonly manifestFile: string;
 }
@@ -16,6 +18,7 @@ export function parseSettings(text: string): Settings {
   return {
     records: addressOf(json['records'], 'records'),
     attestation: addressOf(json['attestation'], 'attestation'),
+    ...(json['broker'] === undefined ? {} : { broker: addressOf(json['broker'], 'broker') }),
     manifestFile: sliceJsonMember(text, 'manifest', 'settings'),
   };
 }

@@ -9,6 +9,7 @@ import { merkleLeafHash, verifyMerkleInclusion } from '@cloister/crypto';
 import { parseRuntimeData, reportDataFor, type RuntimeData } from '../binding/runtime-data.ts';
 import type { CheckList } from '../check-list.ts';
 import type { EvidenceEnvelope, NoncePath } from '../evidence/envelope.ts';
+import type { Verification } from '../verification.ts';
 
 /** Checks that report data are the digest of runtime data (design 2.2). */
 export async function checkReportData(
@@ -38,6 +39,35 @@ export function checkManifest(list: CheckList, data: RuntimeData, manifestId: st
   const named = data.manifests.includes(manifestId);
   list.expect('code: runs by this manifest', named, 'manifest_mismatch');
 }
+
+/** Says whether the heads of these hashes are recent: see `HeadKeeper.judge`. */
+export type HeadJudge = (
+  hashes: readonly string[],
+) => Verification<unknown> | Promise<Verification<unknown>>;
+
+/** Checks that the runtime data name a recent head of the accepter's own party (rule 8). */
+export async function checkRecentHeads(
+  list: CheckList,
+  { heads = [] }: RuntimeData,
+  judge: HeadJudge | undefined,
+): Promise<void> {
+  if (judge === undefined) {
+    list.skip('code: recent head', 'not asked for: this agreement may be an old one');
+    return;
+  }
+  const verdict = await judge(heads);
+  const code = verdict.ok ? '' : verdict.code;
+  list.expect('code: recent head', verdict.ok, code, HEAD_WORDS[code]);
+}
+
+/** What the codes of `checkHeads` and `checkHead` mean, in words. */
+const HEAD_WORDS: Readonly<Record<string, string>> = {
+  heads_missing: 'it names no head of any broker',
+  head_unknown: "it names no head that the own party's broker has signed lately",
+  head_too_old: 'the head that it names is older than the lease: it is kept from what is new',
+  own_head_missing: "no head of the own party's broker is known",
+  manifest_superseded: 'a newer manifest is in force',
+};
 
 /** Checks that the runtime data hold the caller's nonce, or the root of a tree that does. */
 export async function checkNonce(

@@ -74,6 +74,17 @@ describe('verifyCaller refuses, by one check alone', () => {
     });
   });
 
+  it('heads that are not recent', async () => {
+    const token = await tokenOf({ runtime: { heads: ['ab'.repeat(32)] } });
+    await assertOnly(token, 'code: recent head', 'head_unknown', {
+      judgeHeads: ({ length }) => ({
+        ok: false,
+        code: length === 1 ? 'head_unknown' : 'unexpected',
+        checks: [],
+      }),
+    });
+  });
+
   it('a debug enclave', async () => {
     const token = await tokenOf({ facts: { debug: true } });
     await assertOnly(token, 'hardware: not debuggable', 'policy.debug');

@@ -5,7 +5,13 @@ import { CheckList } from '../check-list.ts';
 import { admitToken } from '../manifest/admit.ts';
 import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
-import { checkManifest, checkReportData, checkRuntimeData } from './check-binding.ts';
+import {
+  checkManifest,
+  checkRecentHeads,
+  checkReportData,
+  checkRuntimeData,
+  type HeadJudge,
+} from './check-binding.ts';
 import { checkToken } from './check-token.ts';
 import { pinnedIssuers } from './pinned-issuers.ts';
 import { markVerified, type VerifiedCaller } from './verified-peer.ts';
@@ -18,6 +24,8 @@ export interface CallerTrust {
   /** Keys of issuers, from anywhere: those count whose thumbprints the manifest lists. */
   readonly issuerKeys: readonly Jwk[];
   readonly at: Date;
+  /** Whether the heads that the token's runtime data name are recent; unasked where absent. */
+  readonly judgeHeads?: HeadJudge | undefined;
 }
 
 /** The checks that are always listed, reached or not. */
@@ -63,6 +71,7 @@ export async function verifyCaller(
   const data = checkRuntimeData(list, bytes, service);
   if (data === undefined) return refuse();
   checkManifest(list, data, manifest.id);
+  await checkRecentHeads(list, data, trust.judgeHeads);
   if (!appraisal.ok) return { ok: false, code: appraisal.code ?? 'refused', checks: list.checks };
   if (list.code !== undefined) return refuse();
   return list.result(

@@ -69,6 +69,24 @@ describe('verifyPeer', () => {
     assert.equal(peer.tokenClaims?.['x-ms-attestation-type'], 'simulated');
   });
 
+  it('lets the caller judge the heads that the evidence names (rule 8)', async () => {
+    const heads = ['ab'.repeat(32), 'cd'.repeat(32)];
+    const envelope = await change({ runtime: { heads } });
+    const asked: unknown[] = [];
+    const recent = await verify(envelope, {
+      judgeHeads: (hashes) => {
+        asked.push(hashes);
+        return { ok: true, claims: undefined, checks: [] };
+      },
+    });
+    assert.ok(recent.ok);
+    assert.deepEqual(asked, [heads]);
+    const refuse = { ok: false, code: 'head_too_old', checks: [] } as const;
+    await assertOnly(envelope, 'code: recent head', 'head_too_old', {
+      judgeHeads: () => Promise.resolve(refuse),
+    });
+  });
+
   it('sorts its checks under three questions, each of them answered', async () => {
     const { checks } = await verify(await change({}));
     const groups = groupChecks(checks);

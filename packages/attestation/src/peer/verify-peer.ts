@@ -18,7 +18,14 @@ import { admit } from '../manifest/admit.ts';
 import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
 import type { Verification } from '../verification.ts';
-import { checkManifest, checkNonce, checkReportData, checkRuntimeData } from './check-binding.ts';
+import {
+  checkManifest,
+  checkNonce,
+  checkRecentHeads,
+  checkReportData,
+  checkRuntimeData,
+  type HeadJudge,
+} from './check-binding.ts';
 import { checkEvidence } from './check-evidence.ts';
 import { checkToken, type PinnedToken } from './check-token.ts';
 import { pinnedIssuers, type PinnedIssuer } from './pinned-issuers.ts';
@@ -40,6 +47,8 @@ export interface PeerTrust {
   readonly cache?: VerificationCache | undefined;
   /** With what evidence is verified: WebCrypto unless told. */
   readonly crypto?: EvidencePrimitives | undefined;
+  /** Whether the heads that evidence names are recent (design 2.1, rule 8); unasked where absent. */
+  readonly judgeHeads?: HeadJudge | undefined;
 }
 
 /** The checks that are always listed, reached or not. */
@@ -83,6 +92,7 @@ export async function verifyPeer(
   if (data === undefined) return refuse();
   await checkNonce(list, data, envelope, trust.nonce);
   checkManifest(list, data, manifest.id);
+  await checkRecentHeads(list, data, trust.judgeHeads);
   const appraisal = admit(manifest.manifest, service, claims);
   list.include(appraisal.checks);
   const token = await checkTokens(list, envelope, claims, trust);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeUtf8 } from '@cloister/bytes';
 import { failingSecrets, memorySecrets } from '../../tools/test-secrets.ts';
-import { loadTenantKey } from '../tenant-key.ts';
 import { anchorWithin } from './anchor-keeper.ts';
 import { createSealedAnchor } from './head-anchor.ts';
 
@@ -44,34 +43,5 @@ describe('anchorWithin', () => {
       'answer',
       1000,
     ]);
-  });
-});
-
-const random = (length: number) => new Uint8Array(length).fill(1);
-const begun = () => Promise.resolve(true);
-const empty = () => Promise.resolve(false);
-
-describe('loadTenantKey', () => {
-  it('makes a key with a new log, and finds it again', async () => {
-    const secrets = memorySecrets();
-    assert.equal((await loadTenantKey(secrets, random, empty)).id, 'tenant');
-    assert.equal((await loadTenantKey(secrets, random, begun)).id, 'tenant');
-  });
-
-  it('makes one for all replicas that start together', async () => {
-    const secrets = memorySecrets();
-    let made = 0;
-    const counted = (length: number) => new Uint8Array(length).fill(++made);
-    await Promise.all([1, 2, 3].map(() => loadTenantKey(secrets, counted, empty)));
-    assert.ok(made > 1, 'they met');
-    assert.equal((await secrets.get('records-tenant-key')).length, 32);
-  });
-
-  it('never makes one for a log that has begun, or where secrets only come', async () => {
-    await assert.rejects(loadTenantKey(memorySecrets(), random, begun), { code: 'bad_config' });
-    const { get } = memorySecrets();
-    await assert.rejects(loadTenantKey({ get }, random, empty), { code: 'bad_config' });
-    const broken = failingSecrets('secret_tampered');
-    await assert.rejects(loadTenantKey(broken, random, empty), { code: 'secret_tampered' });
   });
 });

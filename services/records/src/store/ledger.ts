@@ -24,6 +24,8 @@ export interface LedgerOptions {
   /** The deployment's name: part of every key and of the chain's beginning. */
   readonly tenant: string;
   readonly tenantKey: SealingKey;
+  /** The tenant keys before it, which wrapped what is older. */
+  readonly olderTenantKeys?: readonly SealingKey[] | undefined;
   readonly random: Random;
   readonly now: () => Date;
   /** Whether other processes write to the same store: then this one follows what they write. */

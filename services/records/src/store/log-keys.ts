@@ -17,7 +17,10 @@ export type OwnKey = (typeof OWN_KEYS)[number];
 export interface LogKeysOptions {
   readonly store: Store;
   readonly tenant: string;
+  /** The one that wraps what is new. */
   readonly tenantKey: SealingKey;
+  /** Those before it: what they wrapped is still opened. */
+  readonly olderTenantKeys?: readonly SealingKey[] | undefined;
   readonly random: Random;
 }
 
@@ -43,12 +46,26 @@ export class LogKeys {
   async get(id: string): Promise<SealingKey> {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
-    const { store, tenant, tenantKey } = this.#options;
-    const { value } = await store.value(placeOf(id));
+    const { value } = await this.#options.store.value(placeOf(id));
     if (value === undefined) throw new TamperedError('entry_missing', 'a wrapped key');
-    const key = await unwrapKey(tenantKey, tenant, id, value);
+    const key = await this.#unwrap(id, value);
     this.#keys.set(id, key);
     return key;
+  }
+
+  async #unwrap(id: string, wrapped: Uint8Array): Promise<SealingKey> {
+    const { tenant, tenantKey, olderTenantKeys = [] } = this.#options;
+    let failure: unknown;
+    for (const candidate of [tenantKey, ...olderTenantKeys]) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- nearly always the first one
+        return await unwrapKey(candidate, tenant, id, wrapped);
+      } catch (error) {
+        if (!(error instanceof TamperedError)) throw error;
+        failure ??= error;
+      }
+    }
+    throw failure;
   }
 
   /** Makes a key; it counts when its change is written. */
