@@ -21,7 +21,7 @@ import {
 } from '../../packages/service/src/store/postgres-server.test.ts';
 
 /** A plain TCP balancer: each connection to the next replica; where that is gone, to the one after. */
-export class Balancer {
+class Balancer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #turn = 0;

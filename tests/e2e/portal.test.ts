@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import type { Deployment } from '../../apps/cli/src/local/deployment.ts';
 import { shared, sharedMissing } from '../shared.ts';
@@ -36,6 +37,7 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
         await id(page, 'hash-agreed').first().textContent(),
         await id(page, 'hash-measured').first().textContent(),
       );
+      await assertAccessible(page);
       await shoot('1-gate');
       await id(page, 'gate-continue').click();
       await signIn(opened, platform);
@@ -55,6 +57,7 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
       assert.doesNotMatch(text, /bacterial|viral|细菌|病毒/i, 'never shown as diagnosis');
       assert.match(text, locale === 'en' ? /AI suggestion/ : /AI/);
       await page.waitForTimeout(500);
+      await assertAccessible(page);
       await shoot('5-result');
       assert.equal((await id(page, 'bell-count').textContent()) !== '0', true);
       await id(page, 'notifications').click();
@@ -131,6 +134,14 @@ describe('the portal, when the platform runs other code than agreed', () => {
     });
   }
 });
+
+/** WCAG 2.2 AA, as far as a machine can tell. */
+async function assertAccessible(page: Page): Promise<void> {
+  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+  const { violations } = await new AxeBuilder({ page }).withTags(tags).analyze();
+  const found = violations.map(({ id: rule, nodes }) => `${rule}: ${nodes[0]?.html}`);
+  assert.deepEqual(found, []);
+}
 
 async function signIn({ page }: WatchedPage, platform: Deployment): Promise<void> {
   const [account] = platform.accounts;

@@ -1,7 +1,7 @@
 import { asBytes, isZero, MalformedError, Reader, type Bytes } from '@cloister/bytes';
 
 /** How long every attestation report is (spec/evidence.md 9.1). */
-export const SNP_REPORT_SIZE = 1184;
+const SNP_REPORT_SIZE = 1184;
 const SIGNED_SIZE = 0x2a0;
 const NAME = 'SNP report';
 /** VMPL of a report that the host asked for, not the guest. */
