@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { TAMPERS } from '../../apps/cli/src/local/tamper.ts';
+import { TAMPERS, type Tamper } from '../../apps/cli/src/local/tamper.ts';
 import { STEPS, type Step } from '../../apps/cli/src/demo/steps.ts';
+import { redisMissing, startRedis } from '../../services/cache/src/redis-server.test.ts';
 import { shared, sharedMissing } from '../shared.ts';
 
 interface Outcome {
@@ -50,11 +51,15 @@ function expectedOf(file: string): Record<string, number> {
   return { normal: column('p_normal'), bacterial: column('p_bacterial'), viral: column('p_viral') };
 }
 
-function assertDone({ code, outcome }: { code: number; outcome: Outcome }): void {
+/** That all went well, with these steps: `cache` only where there is a Redis. */
+function assertDone(
+  { code, outcome }: { code: number; outcome: Outcome },
+  steps: readonly string[] = STEPS.filter((name) => name !== 'cache'),
+): void {
   assert.equal(code, 0);
   assert.deepEqual(
     outcome.steps.map(({ name }) => name),
-    [...STEPS],
+    [...steps],
   );
   assert.ok(outcome.steps.every(({ ok, ms }) => ok && ms >= 0));
   assert.equal(outcome.taskStatus, 'completed');
@@ -63,6 +68,40 @@ function assertDone({ code, outcome }: { code: number; outcome: Outcome }): void
   assert.equal(outcome.tokenClaims?.['x-ms-attestation-type'], 'simulated');
   assert.match(outcome.reportId ?? '', /^[\w-]+$/);
 }
+
+/** Runs something with a Redis of its own, of which it gets the arguments. */
+async function withRedis<T>(run: (place: readonly string[]) => Promise<T>): Promise<T> {
+  const redis = await startRedis();
+  try {
+    return await run(['--redis', `unix:${redis.path}`]);
+  } finally {
+    await redis.stop();
+  }
+}
+
+type Stop = readonly [step: string, code: string, taskStatus: string | null, reason: RegExp];
+const UNTRUSTED: Stop = ['verify-provider', 'peer-not-trusted', 'rejected', /Nothing was sent/];
+
+/** Where each way of cheating is stopped, and what is said. */
+const STOPS: Readonly<Record<Tamper, Stop>> = {
+  quote: UNTRUSTED,
+  token: UNTRUSTED,
+  measurement: UNTRUSTED,
+  model: UNTRUSTED,
+  receipt: ['infer', 'receipt-invalid', 'failed', /./],
+  config: [
+    'gate',
+    'manifest_mismatch',
+    null,
+    /another agreement .* than the one .* hospital signed/,
+  ],
+  broker: ['gate', 'broker_not_trusted', null, /genuine key broker and not the hospital's/],
+  manifest: ['gate', 'own_party_missing', null, /the hospital has not signed it/],
+  rollback: ['upload', 'log_truncated', null, /put back to an older state/],
+  replay: ['channel', 'replayed', null, /it was refused, and the order exists once/],
+  'cache-token': ['cache', 'WRONGPASS', null, /a token alone opens nothing/],
+  'stale-head': ['gate', 'head_too_old', null, /keeps it from what the hospital's key broker said/],
+};
 
 describe('cloister demo', () => {
   it('runs the whole line on its phantom', async () => assertDone(await demo()));
@@ -86,19 +125,24 @@ describe('cloister demo', () => {
     });
   }
 
+  it('has a cache where there is a Redis', { skip: redisMissing }, async () => {
+    assertDone(await withRedis((place) => demo(...place)), STEPS);
+  });
+
   for (const tamper of TAMPERS) {
-    it(`stops where one party cheats: ${tamper}`, async () => {
-      const { code, outcome } = await demo('--tamper', tamper);
+    const skip = tamper === 'cache-token' ? redisMissing : false;
+    it(`stops where one party cheats: ${tamper}`, { skip }, async () => {
+      const { code, outcome } = await (tamper === 'cache-token'
+        ? withRedis((place) => demo('--tamper', tamper, ...place))
+        : demo('--tamper', tamper));
       assert.equal(code, 2);
       assert.equal(outcome.reportId, null);
       const { step, code: why, reason = '' } = outcome.stopped ?? {};
-      if (tamper === 'receipt') {
-        assert.deepEqual([step, why, outcome.taskStatus], ['infer', 'receipt-invalid', 'failed']);
-      } else {
-        assert.deepEqual([step, why], ['verify-provider', 'peer-not-trusted']);
-        assert.equal(outcome.taskStatus, 'rejected');
-        assert.match(reason, /Nothing was sent/);
-      }
+      const where = STOPS[tamper];
+      assert.deepEqual([step, why, outcome.taskStatus], where.slice(0, 3));
+      assert.match(reason, where[3]);
+      const failed = outcome.steps.filter(({ ok }) => !ok).map(({ name }) => name);
+      assert.deepEqual(failed, [step]);
     });
   }
 });

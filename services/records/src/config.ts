@@ -37,6 +37,10 @@ export const configSchema = v.strictObject({
   restore: v.optional(pathSetting()),
   /** The folder of the sealed anchor, where no broker has a counter for it. In the data folder unless told. */
   secrets: v.optional(pathSetting()),
+  /** The cache gate's plain surface, where it gives evidence; without it there is no shared cache. */
+  cache: v.optional(urlSetting()),
+  /** Where the cache gate speaks Redis' protocol: a port on the host of `cache`. */
+  cachePort: v.optional(integerSetting(1, 65_535)),
   /** The key brokers: `hospital=<url>,diagnostics=<url>`. The manifest decides about trust. */
   brokers: v.optional(brokersSetting()),
 });

@@ -20,6 +20,8 @@ export type RecordsEvents = {
   readonly log_replaced: { readonly code: SafeText; readonly place: SafeText };
   /** The broker gives no secret yet, or did not renew a lease. */
   readonly lease_failed: { readonly secret: SafeText; readonly code: SafeText };
+  /** The shared cache was not reached, or held what does not count: one in this process stood in. */
+  readonly cache_failed: { readonly code: SafeText };
   /** No head of the own party that still gives time. */
   readonly heads_failed: { readonly code: SafeText };
   readonly token_failed: { readonly code: SafeText };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { JsonObject } from '@cloister/bytes';
 import { validateFhir } from '@cloister/clinical';
+import { createMemoryCache } from '@cloister/service';
 import {
   type Answer,
   type Client,
@@ -17,6 +18,7 @@ import {
   start,
   textOf,
 } from '../tools/test-records.ts';
+import { createApp } from './app.ts';
 
 const CANARY = 'CANARY-Kovalenko';
 const PNG = png(80, 80);
@@ -36,6 +38,30 @@ describe('images', () => {
   after(() => running.close());
   const upload = (body: Uint8Array, type = 'image/png', to = id) =>
     call('POST', `/images?patient=${to}`, { body, headers: { 'content-type': type } });
+
+  it('finds a rendered image again in the cache, and not after the study changed', async () => {
+    const names: string[] = [];
+    const memory = createMemoryCache({ now: running.deps.now });
+    const cache = {
+      ...memory,
+      set: async (...args: Parameters<typeof memory.set>) => {
+        names.push(args[0]);
+        await memory.set(...args);
+      },
+    };
+    const cached = { ...running, app: createApp({ ...running.deps, cache }) };
+    const ask = await signIn(cached);
+    const { json } = await ask('POST', `/images?patient=${id}`, {
+      body: png(90, 90),
+      headers: { 'content-type': 'image/png' },
+    });
+    const study = textOf(json['imagingStudy']).split('/')[1] ?? '';
+    const first = await ask('GET', `/images/${study}/rendered`);
+    const second = await ask('GET', `/images/${study}/rendered`);
+    assert.deepEqual(second.bytes, first.bytes);
+    assert.equal(names.length, 1);
+    assert.match(names[0] ?? '', new RegExp(`^rendered/${study}/\\d+$`));
+  });
 
   it('stores a PNG as a study and renders it', async () => {
     const answer = await upload(PNG);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import {
   createIdentity,
   createSimulatedAttester,
+  createTlsKey,
   measureService,
   openSealedSecrets,
   openSimulatedPlatform,
@@ -20,6 +21,7 @@ import {
   ConfigError,
   createHttpClient,
   createLog,
+  createMemoryCache,
   createMetrics,
   createServiceApp,
   errorCode,
@@ -50,6 +52,7 @@ import { startFailure } from './start-failure.ts';
 import { anchorWithin } from './store/anchor-keeper.ts';
 import { createBrokerAnchor } from './store/broker-anchor.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
+import { openCache } from './trust/open-cache.ts';
 import { openReleases } from './trust/open-releases.ts';
 
 const SERVICE = 'records';
@@ -111,7 +114,8 @@ async function run(): Promise<void> {
   log('starting', { simulated, manifest: opaqueId(trust.id) });
 
   const brokers = config.brokers ?? missing('brokers');
-  const urls = [attestation, ...providers, ...Object.values(brokers)];
+  const cacheUrls = config.cache === undefined ? [] : [config.cache];
+  const urls = [attestation, ...providers, ...Object.values(brokers), ...cacheUrls];
   const origins = urls.map((url) => new URL(url).origin);
   const transport = createHttpClient({ origins: [...new Set(origins)] });
   const issuer = createAttestationClient({ baseUrl: attestation, transport });
@@ -130,6 +134,8 @@ async function run(): Promise<void> {
     onRenewed: async () => channel?.renew(),
   });
   const { now } = released;
+  const tls =
+    config.cache === undefined ? undefined : await createTlsKey({ service: SERVICE, now, random });
   channel = await createChannelIdentity({
     source: released.channelKeys,
     now,
@@ -140,6 +146,7 @@ async function run(): Promise<void> {
         attester,
         ohttp,
         heads: released.heads,
+        tls: tls?.spkiSha256,
         tokenSeconds: manifest.lease / TOKENS_PER_LEASE,
         tokens: async ({ evidence: quote, runtimeData }) => [
           await issuer.attest('Simulated', { quote, runtimeData }),
@@ -168,6 +175,30 @@ async function run(): Promise<void> {
           }),
         )
       : createBrokerAnchor({ client: released.counterKeeper(ANCHOR_NAME, signCall) });
+  const { cache: cacheUrl, cachePort } = config;
+  const shared =
+    tls === undefined || cacheUrl === undefined || cachePort === undefined
+      ? undefined
+      : openCache({
+          gate: { host: new URL(cacheUrl).hostname, port: cachePort },
+          verify: () =>
+            verifyService({
+              baseUrl: cacheUrl,
+              service: 'cache',
+              manifest: trust,
+              attestationUrl: attestation,
+              requireToken: true,
+              transport,
+              now,
+              random,
+            }),
+          tls,
+          token: signCall.token,
+          secret: released.tenantSecret,
+          tenant: manifest.deployment,
+          now,
+          log,
+        });
   let tampered = false;
   const onTampered = (): void => {
     tampered = true;
@@ -250,6 +281,7 @@ async function run(): Promise<void> {
   const stopping = new AbortController();
   const inner = createApp({
     ...core,
+    cache: shared?.cache ?? createMemoryCache({ now }),
     vault,
     accounts,
     practitioners: own.practitioners,
@@ -280,8 +312,13 @@ async function run(): Promise<void> {
     evidence: shownChannel,
     gateway: released.guard(gateway),
     cors: { origins: config.portalOrigin },
-    health: () => {
-      const parts = { store: !tampered, keys: released.isServing() };
+    health: async () => {
+      const parts = {
+        store: !tampered,
+        keys: released.isServing(),
+        ...(shared === undefined ? {} : { cache: await shared.isReachable() }),
+      };
+      // Without the shared cache all works, only slower.
       return { ready: parts.store && parts.keys, parts };
     },
     observe: ({ route, status }) => requests({ route: routeTemplate(route), status }),
@@ -307,6 +344,7 @@ async function run(): Promise<void> {
   clearInterval(renewal);
   released.close();
   await Promise.all([serving.close(), shown?.close(), worker.close()]);
+  await shared?.cache.close();
   await opened.close();
   transport.close();
 }

@@ -7,9 +7,12 @@ import { isImageKind } from '@cloister/clinical';
 import { createHttpClient } from '@cloister/service';
 import { CommandError } from '../command-error.ts';
 import { drawPhantom } from '../demo/phantom.ts';
-import { runLine, type DemoImage, type Outcome } from '../demo/run-line.ts';
-import { startDeployment } from '../local/deployment.ts';
+import { createHost } from '../demo/cheating-host.ts';
+import { refusedToStart, runLine, type DemoImage, type Outcome } from '../demo/run-line.ts';
+import type { Step } from '../demo/steps.ts';
+import { startDeployment, type Deployment } from '../local/deployment.ts';
 import { anyPorts } from '../local/ports.ts';
+import { StartError } from '../local/supervisor.ts';
 import { TAMPERS, type Tamper } from '../local/tamper.ts';
 import { random, readTrust } from '../local-trust.ts';
 
@@ -17,6 +20,7 @@ const HELP = `cloister demo [options]   runs the main job once, end to end, and 
 
   --image <file>    a chest radiograph: PNG, JPEG or DICOM (default: a drawn phantom, labelled so)
   --tamper <what>   one party cheats: ${TAMPERS.join(', ')}
+  --redis <address> a Redis to share a cache in: unix:/path, redis://127.0.0.1:6379 (default: none)
   --json            one JSON object on stdout; progress goes to stderr
 
 It starts everything in a folder of its own and ends it again.
@@ -32,6 +36,7 @@ export async function run(args: readonly string[]): Promise<number> {
     options: {
       image: { type: 'string' },
       tamper: { type: 'string' },
+      redis: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -44,53 +49,60 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.tamper !== undefined && tamper === undefined) {
     throw new CommandError(`--tamper takes ${TAMPERS.join(', ')}`);
   }
+  if (tamper === 'cache-token' && values.redis === undefined) {
+    throw new CommandError('--tamper cache-token needs a Redis: name one with --redis');
+  }
   const image = readImage(values.image);
   if (values.image === undefined) say('no --image: a drawn phantom is used, not a radiograph');
-  const outcome = await runDemo(image, tamper);
+  const outcome = await runDemo(image, tamper, values.redis);
   if (values.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
   else process.stdout.write(describe(outcome));
   return outcome.stopped === undefined ? 0 : 2;
 }
 
-async function runDemo(image: DemoImage, tamper: Tamper | undefined): Promise<Outcome> {
+async function runDemo(
+  image: DemoImage,
+  tamper: Tamper | undefined,
+  redis: string | undefined,
+): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-demo-'));
   const transport = createHttpClient();
   const stopped = new AbortController();
   const onSignal = () => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const deployment = await startDeployment({
-    folder,
-    ports: await anyPorts(),
-    portal: false,
-    ...(tamper === undefined ? {} : { tamper }),
-    tell: say,
-  }).catch((error: unknown) => {
-    rmSync(folder, { recursive: true, force: true });
-    throw error;
-  });
+  let deployment: Deployment | undefined;
   try {
+    deployment = await startDeployment({
+      folder,
+      ports: await anyPorts(),
+      portal: false,
+      redis,
+      ...(tamper === undefined ? {} : { tamper }),
+      tell: say,
+    });
     const [account] = deployment.accounts;
     if (account === undefined) throw new CommandError('the deployment has no account');
+    const host = createHost(deployment, transport, tamper);
     const line = {
       ...deployment.urls,
       broker: deployment.urls.brokers.hospital,
       manifest: await readTrust(deployment.places.manifest),
       account,
-      transport,
+      transport: host.transport,
+      host,
       random,
     };
     const interrupted = new Promise<never>((_, reject) => {
       stopped.signal.addEventListener('abort', () => reject(new CommandError('interrupted')));
     });
-    return await Promise.race([
-      interrupted,
-      runLine(line, image, ({ name, ok, ms }) =>
-        say(`${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(16)} ${ms.toFixed(1)} ms`),
-      ),
-    ]);
+    return await Promise.race([interrupted, runLine(line, image, tellStep)]);
+  } catch (error) {
+    // What its host gave it is not as agreed: the platform does not even start.
+    if (error instanceof StartError && tamper !== undefined) return refusedToStart(error, tellStep);
+    throw error;
   } finally {
     transport.close();
-    await deployment.stop();
+    await deployment?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -118,6 +130,10 @@ function describe(outcome: Outcome): string {
     `report ${reportId}, job ${taskStatus}, receipt ${outcome.receiptVerified ? 'verified' : 'NOT verified'}`,
     outcome.simulated === true ? 'on SIMULATED hardware\n' : '',
   ].join('\n');
+}
+
+function tellStep({ name, ok, ms }: Step): void {
+  say(`${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(16)} ${ms.toFixed(1)} ms`);
 }
 
 function say(line: string): void {

@@ -8,6 +8,7 @@ const HELP = `cloister up [options]   runs the whole platform on this machine, o
 
   --data <folder>   where everything is kept (default: .cloister in the project)
   --port <n>        the portal's port; the services take the seven after it (default: 7400)
+  --redis <address> a Redis to share a cache in: unix:/path, redis://127.0.0.1:6379 (default: none)
 
 Ctrl-C ends all of it.
 `;
@@ -19,6 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
     options: {
       data: { type: 'string' },
       port: { type: 'string', default: '7400' },
+      redis: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -35,6 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
     folder: resolve(values.data ?? `${ROOT}/.cloister`),
     ports: await portsFrom(Number(values.port)),
     portal: true,
+    redis: values.redis,
     tell: (line) => say(`  ${line}`),
     onExit: (name, code) => {
       process.stderr.write(`${name} ended by itself (exit code ${code}): stopping the rest\n`);

@@ -5,6 +5,7 @@ import {
   createHeadFeed,
   createHeadJudge,
   createRecordsClient,
+  fetchEvidence,
   verifyReceipt,
   verifyService,
   type HeadFeed,
@@ -14,6 +15,10 @@ import {
   type ResultEvidence,
 } from '@cloister/client';
 import { NODE_EVIDENCE_CRYPTO, nodeChannelPrimitives } from '@cloister/service';
+import { StartError } from '../local/supervisor.ts';
+import { knock, type GateAddress } from './knock.ts';
+import type { CheatingHost } from './cheating-host.ts';
+import { explainCode, readComplaint } from './explain.ts';
 import { STEPS, StepLog, Stopped, type Step, type StepName } from './steps.ts';
 
 /** Where the parts of a running deployment are, and what it agreed on. */
@@ -25,7 +30,11 @@ export interface Line {
   readonly broker: string;
   readonly manifest: TrustedManifest;
   readonly account: { readonly user: string; readonly password: string };
+  /** The gate before Redis, where there is one. */
+  readonly cache?: GateAddress | undefined;
   readonly transport: Fetch;
+  /** The host of the platform, which may cheat. */
+  readonly host: CheatingHost;
   readonly random: (length: number) => Bytes;
 }
 
@@ -62,6 +71,8 @@ export async function runLine(
   let peer: VerifiedPeer | undefined;
   try {
     const trust = createTrust(line);
+    await takeHeads(trust);
+    await line.host.beforeGate();
     peer = await log.run('gate', async () => {
       await takeHeads(trust);
       return passGate(line, trust, 'records', 'gate');
@@ -70,27 +81,49 @@ export async function runLine(
     const records = createRecordsClient(channel);
     await log.run('channel', () => tryChannel(channel));
     const patient = await log.run('patient', () => registerPatient(line, records));
-    const stored = await log.run('upload', () =>
-      records.uploadImage(patient, image.bytes, image.type),
-    );
+    const { cache } = line;
+    if (cache !== undefined) await log.run('cache', () => tryCache(line, trust, cache));
+    const stored = await log.run('upload', async () => {
+      await startAgain(() => line.host.afterPatient());
+      return records.uploadImage(patient, image.bytes, image.type);
+    });
     const cursor = (await records.events(0, 0)).cursor;
     const task = await records.requestDiagnosis(stored.study, patient);
+    const { replay } = line.host;
+    if (replay !== undefined) {
+      await log.run('channel', async () => {
+        await replay();
+        await expectOnce(records, patient);
+      });
+    }
     await followTask(records, task.id, cursor, log);
     return await gather({ line, trust, records, peer, log }, task.id);
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
-    return {
-      steps: log.steps,
-      probabilities: null,
-      finding: null,
-      reportId: null,
-      taskStatus: error.taskStatus ?? null,
-      tokenClaims: peer?.tokenClaims ?? null,
-      receiptVerified: false,
-      simulated: peer?.simulated ?? null,
-      stopped: { step: error.step, code: error.code, reason: error.message },
-    };
+    return stoppedOutcome(error, log, peer);
   }
+}
+
+/** The outcome of a platform of which a part refused to start. */
+export function refusedToStart(error: StartError, tell: (step: Step) => void): Outcome {
+  const log = new StepLog(tell);
+  log.note({ name: 'gate', ok: false, ms: 0 });
+  const { code, reason } = readComplaint(error.complaint);
+  return stoppedOutcome(new Stopped('gate', code, reason), log, undefined);
+}
+
+function stoppedOutcome(error: Stopped, log: StepLog, peer: VerifiedPeer | undefined): Outcome {
+  return {
+    steps: log.steps,
+    probabilities: null,
+    finding: null,
+    reportId: null,
+    taskStatus: error.taskStatus ?? null,
+    tokenClaims: peer?.tokenClaims ?? null,
+    receiptVerified: false,
+    simulated: peer?.simulated ?? null,
+    stopped: { step: error.step, code: error.code, reason: error.message },
+  };
 }
 
 /** What the hospital judges by: its broker's heads, and the time that they give. */
@@ -110,6 +143,57 @@ function createTrust({ manifest, broker, transport }: Line): Trust {
     brokers,
   });
   return { feed, judgeHeads: createHeadJudge(feed), now: () => feed.keeper.now() };
+}
+
+/** Looks at the gate before Redis: what it is, that `records` uses it, and that nobody else comes in. */
+async function tryCache(line: Line, { now }: Trust, cache: GateAddress): Promise<void> {
+  const verdict = await verifyService({
+    baseUrl: cache.url,
+    service: 'cache',
+    manifest: line.manifest,
+    attestationUrl: line.attestation,
+    requireToken: true,
+    transport: line.transport,
+    now,
+    random: line.random,
+  });
+  if (!verdict.ok) throw new Stopped('cache', verdict.code, 'the cache gate is not trusted');
+  const answer = await line.transport(new Request(`${line.records}/health/ready`));
+  if (!/"cache":true/.test(await answer.text()))
+    throw new Stopped('cache', 'cache_unused', 'records does not reach the cache gate');
+  const token = line.host.stealsToken
+    ? (await fetchEvidence(line.records, line.random(32), line.transport)).tokens[0]
+    : undefined;
+  const said = await knock(cache.port, verdict.claims, token);
+  const refused = said.startsWith('-');
+  if (token === undefined) {
+    if (!refused)
+      throw new Stopped('cache', 'cache_open', 'the cache gate lets in who shows no token');
+    return;
+  }
+  if (!refused) return;
+  const why =
+    'the token of records was shown by somebody else: a token alone opens nothing, the connection must be by the key that it names';
+  throw new Stopped('cache', /^-(\w+)/.exec(said)?.[1] ?? 'refused', `${why} (${said.trim()})`);
+}
+
+/** Where a service refuses to start after its host did something, that ends the line. */
+async function startAgain(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    const { code, reason } = readComplaint(error.complaint);
+    throw new Stopped('upload', code, reason);
+  }
+}
+
+/** Ends the line where a message that came twice was done once, as it should be. */
+async function expectOnce(records: RecordsClient, patient: string): Promise<void> {
+  const orders = await records.search('Task', { patient });
+  if (orders.length !== 1) return;
+  const why = 'a recorded message was sent once more: it was refused, and the order exists once';
+  throw new Stopped('channel', 'replayed', why);
 }
 
 async function takeHeads({ feed }: Trust): Promise<void> {
@@ -141,7 +225,9 @@ async function passGate(
   if (result.ok) return result.claims;
   const failed = result.checks.find((check) => check.outcome === 'failed');
   const detail = failed?.detail === undefined ? '' : ` (${failed.detail})`;
-  throw new Stopped(step, result.code, `${service} is not trusted: ${failed?.check}${detail}`);
+  const words = explainCode(result.code);
+  const why = words === '' ? `${failed?.check}${detail}` : words;
+  throw new Stopped(step, result.code, `${service} is not trusted: ${why}`);
 }
 
 function openChannel(line: Line, peer: VerifiedPeer): Fetch {

@@ -3,6 +3,7 @@ export const STEPS = [
   'gate',
   'channel',
   'patient',
+  'cache',
   'upload',
   'verify-provider',
   'prove-caller',

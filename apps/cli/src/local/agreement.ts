@@ -34,6 +34,8 @@ export interface Terms {
   readonly portal: { readonly origin: string; readonly build: string };
   /** Seconds between an accepter's own head and the oldest that it takes; 900 unless told. */
   readonly lease?: number | undefined;
+  /** How many of the parties must sign a change; all of them unless told. */
+  readonly quorum?: number | undefined;
 }
 
 /** The lease of design 2.1, rule 8. */
@@ -71,16 +73,50 @@ export async function writeAgreement(places: Places, terms: Terms): Promise<Mani
     before === undefined
       ? drawUp(terms, 1)
       : drawUp(terms, before.serial + 1, await manifestId(before));
+  await writeSigned(places.manifest, manifest, terms.parties, PARTIES);
+  return manifest;
+}
+
+/**
+ * What happens where all but the hospital change the agreement: they admit other code as `records`,
+ * and it is enough of them. Gives the file with what they signed.
+ */
+export async function writeBehindHospital(
+  places: Places,
+  parties: Readonly<Record<Party, PartyKey>>,
+): Promise<string> {
+  const before = readManifest(places.manifest);
+  if (before === undefined) throw new CommandError('there is no manifest to change');
+  const { records, ...services } = before.services;
+  const [identity] = records?.identity.anyOf ?? [];
+  if (identity?.tee !== 'sgx') throw new CommandError('there is no code to add to');
+  const more = { ...identity, mrenclave: [...identity.mrenclave, 'ab'.repeat(32)] };
+  const manifest: Manifest = {
+    ...before,
+    serial: before.serial + 1,
+    previous: await manifestId(before),
+    services: { ...services, records: { ...records, identity: { anyOf: [more] } } },
+  };
+  const file = `${places.manifest}.behind`;
+  await writeSigned(file, manifest, parties, ['platform', 'diagnostics']);
+  return file;
+}
+
+async function writeSigned(
+  file: string,
+  manifest: Manifest,
+  parties: Readonly<Record<Party, PartyKey>>,
+  signers: readonly Party[],
+): Promise<void> {
   const id = await manifestId(manifest);
   const signatures: Record<string, string> = {};
-  for (const party of PARTIES) {
-    signatures[party] = await signManifest(id, party, terms.parties[party].privateKey);
+  for (const party of signers) {
+    signatures[party] = await signManifest(id, party, parties[party].privateKey);
   }
-  const draft = `${places.manifest}.new`;
+  const draft = `${file}.new`;
   writeFileSync(draft, `${JSON.stringify({ manifest, signatures }, null, 2)}\n`);
   chmodSync(draft, 0o644);
-  renameSync(draft, places.manifest);
-  return manifest;
+  renameSync(draft, file);
 }
 
 function readManifest(file: string): Manifest | undefined {
@@ -101,7 +137,7 @@ function drawUp(terms: Terms, serial: number, previous?: string): Manifest {
     ...(previous === undefined ? {} : { previous }),
     lease: terms.lease ?? LEASE,
     parties: Object.fromEntries(PARTIES.map((party) => [party, partyOf(terms, party)])),
-    quorum: { update: { of: [...PARTIES], min: PARTIES.length } },
+    quorum: { update: { of: [...PARTIES], min: terms.quorum ?? PARTIES.length } },
     evidence: { roots: { simulated: [terms.simulatedRoot] }, platforms: 'any' },
     issuers: [{ iss: terms.issuer.iss, keys: terms.issuer.keys, tee: ['simulated'] }],
     services: Object.fromEntries(services),

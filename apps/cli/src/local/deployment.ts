@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Manifest } from '@cloister/attestation';
 import { createHttpClient } from '@cloister/service';
+import { CommandError } from '../command-error.ts';
 import type { Account } from './accounts.ts';
+import { writeBehindHospital } from './agreement.ts';
+import { startFreezingHost } from './freezing-host.ts';
+import { startHostileBrokers } from './hostile-brokers.ts';
 import type { LocalModel } from './model.ts';
 import { readIfThere } from './parties.ts';
 import {
@@ -19,7 +23,7 @@ import { servePortal } from './portal-server.ts';
 import { anyPorts, type Ports } from './ports.ts';
 import { prepareDeployment, type Prepared } from './prepare.ts';
 import { sealLocalModel } from './seal-model.ts';
-import { Supervisor } from './supervisor.ts';
+import { Supervisor, type Running } from './supervisor.ts';
 import {
   makeVariant,
   removeVariant,
@@ -35,6 +39,8 @@ export interface DeploymentOptions {
   readonly ports: Ports;
   /** Whether the portal is built and served too. */
   readonly portal: boolean;
+  /** Where a Redis is: `unix:/path` or `redis://127.0.0.1:6379`. Without it there is no cache gate. */
+  readonly redis?: string | undefined;
   /** One party cheats, to see where it is stopped. */
   readonly tamper?: Tamper;
   /** One service runs other code than the published one. */
@@ -57,6 +63,8 @@ export interface Deployment {
     readonly attestation: string;
     readonly records: string;
     readonly inference: string;
+    /** The gate before Redis, where there is one: where it gives evidence, and where it speaks RESP. */
+    readonly cache?: { readonly url: string; readonly port: number } | undefined;
     /** The key broker of each party that has one. */
     readonly brokers: Readonly<Record<BrokerParty, string>>;
   };
@@ -66,6 +74,8 @@ export interface Deployment {
   readonly accounts: readonly Account[];
   /** Where metrics are served, if they are. */
   readonly metrics: readonly string[];
+  /** Ends one process, lets its host do something, and starts it again as it was. */
+  restart(name: ProcessName, meanwhile: () => void): Promise<void>;
   /** Ends all of it. */
   stop(): Promise<void>;
 }
@@ -96,6 +106,7 @@ class LocalLine {
   readonly #transport = createHttpClient();
   /** The processes that were started. */
   readonly #names: ProcessName[] = [];
+  readonly #running = new Map<ProcessName, { running: Running; again: () => Promise<void> }>();
   #variant: Variant | undefined;
   #metrics: Ports | undefined;
 
@@ -107,7 +118,7 @@ class LocalLine {
   }
 
   async start(): Promise<Deployment> {
-    const { ports, portal, tamper, tell } = this.#options;
+    const { ports, portal, redis, tamper, tell } = this.#options;
     this.#variant = variantOf(this.#options);
     const variant = this.#variant;
     if (variant !== undefined) this.#closers.unshift(() => removeVariant(variant));
@@ -118,8 +129,10 @@ class LocalLine {
       ports,
       origin: this.#origin,
       portal,
-      cache: false,
+      cache: redis !== undefined,
       variant,
+      lease: tamper === 'stale-head' ? SHORT_LEASE : undefined,
+      quorum: tamper === 'manifest' ? 2 : undefined,
       tell,
     });
     tell('starting the attestation service and the key brokers of hospital and provider');
@@ -129,20 +142,60 @@ class LocalLine {
       diagnostics: await this.#via('broker-diagnostics'),
     };
     await Promise.all([
-      this.#run('attestation', []),
+      this.#run('attestation', ['--manifest', places.manifest]),
       ...BROKERS.map((party) => this.#runBroker(party, brokers, attestationUrl)),
     ]);
     await this.#sealModel(prepared, brokers.diagnostics);
     tell("starting the provider's inference service and the platform's records service");
     const provider = await this.#providerUrl();
-    const to = ['--attestation', attestationUrl, '--brokers', flagOf(brokers)];
+    const to = ['--attestation', attestationUrl];
+    const given = await this.#whatRecordsGets(prepared, brokers, attestationUrl);
     await Promise.all([
-      this.#run('records', [...to, '--inference', provider, '--accounts', prepared.accounts.file]),
-      this.#run('inference', [...to, '--model-store', places.models]),
+      this.#run('records', [
+        ...to,
+        '--brokers',
+        flagOf(given.brokers),
+        '--manifest',
+        given.manifest,
+        '--inference',
+        provider,
+        '--accounts',
+        prepared.accounts.file,
+        ...(redis === undefined
+          ? []
+          : ['--cache', await this.#via('cache'), '--cache-port', String(ports.gate)]),
+      ]),
+      ...(redis === undefined
+        ? []
+        : [
+            this.#run('cache', [
+              ...to,
+              '--manifest',
+              places.manifest,
+              '--redis',
+              redis,
+              '--gate-port',
+              String(ports.gate),
+            ]),
+          ]),
+      ...(STOPPED_BEFORE.includes(tamper)
+        ? []
+        : [
+            this.#run('inference', [
+              ...to,
+              '--brokers',
+              flagOf(brokers),
+              '--manifest',
+              places.manifest,
+              '--model-store',
+              places.models,
+            ]),
+          ]),
     ]);
     const urls = {
       attestation: urlOf(ports.attestation),
       records: urlOf(ports.records),
+      ...(redis === undefined ? {} : { cache: { url: urlOf(ports.cache), port: ports.gate } }),
       inference: tamper === undefined ? urlOf(ports.inference) : provider,
       brokers: {
         hospital: urlOf(ports['broker-hospital']),
@@ -157,6 +210,7 @@ class LocalLine {
       manifest: prepared.trust.manifest,
       accounts: prepared.accounts.accounts,
       metrics: this.#metricsUrls(),
+      restart: (name, meanwhile) => this.#restart(name, meanwhile),
       stop: () => this.stop(),
     };
   }
@@ -181,7 +235,8 @@ class LocalLine {
     const service = PROCESSES[name];
     this.#names.push(name);
     const variant = this.#variant?.service === service ? this.#variant : undefined;
-    await this.#supervisor.start(name, variant?.entry ?? entryOf(service), [
+    const entry = variant?.entry ?? entryOf(service);
+    await this.#start(name, entry, [
       ...(this.#metrics === undefined ? [] : ['--metrics-port', String(this.#metrics[name])]),
       '--port',
       String(this.#options.ports[name]),
@@ -189,12 +244,52 @@ class LocalLine {
       this.#places.data(name),
       '--platform',
       this.#places.platform,
-      '--manifest',
-      this.#places.manifest,
       '--portal-origin',
       this.#origin,
       ...args,
     ]);
+  }
+
+  async #start(name: ProcessName, entry: string, args: readonly string[]): Promise<void> {
+    const running = await this.#supervisor.start(name, entry, args);
+    this.#running.set(name, { running, again: () => this.#start(name, entry, args) });
+  }
+
+  async #restart(name: ProcessName, meanwhile: () => void): Promise<void> {
+    const found = this.#running.get(name);
+    if (found === undefined) throw new CommandError(`${name} does not run`);
+    await found.running.stop();
+    meanwhile();
+    await found.again();
+  }
+
+  /** What its host gives to `records`: as agreed, unless that is where somebody cheats. */
+  async #whatRecordsGets(
+    { parties }: Prepared,
+    brokers: Readonly<Record<BrokerParty, string>>,
+    attestation: string,
+  ): Promise<{ manifest: string; brokers: Readonly<Record<BrokerParty, string>> }> {
+    const places = this.#places;
+    const { tamper, ports } = this.#options;
+    const honest = { manifest: places.manifest, brokers };
+    if (tamper === 'manifest')
+      return { ...honest, manifest: await writeBehindHospital(places, parties) };
+    if (tamper === 'stale-head') {
+      const host = await startFreezingHost(brokers.hospital);
+      this.#closers.push(() => closeServer(host.server));
+      return { ...honest, brokers: { ...brokers, hospital: host.url } };
+    }
+    if (tamper !== 'broker' && tamper !== 'config') return honest;
+    return startHostileBrokers({
+      places,
+      ports,
+      origin: this.#origin,
+      attestation,
+      // For `broker`: genuine, with keys of its own. For `config`: with an agreement of their own too.
+      agreement: tamper === 'config',
+      start: (name, args) => this.#supervisor.start(name, entryOf('key-broker'), args),
+      genuine: brokers,
+    });
   }
 
   #runBroker(
@@ -204,6 +299,8 @@ class LocalLine {
   ): Promise<void> {
     const witness = party === 'hospital' ? brokers.diagnostics : brokers.hospital;
     return this.#run(`broker-${party}`, [
+      '--manifest',
+      this.#places.manifest,
       '--party',
       party,
       '--witness',
@@ -257,6 +354,17 @@ class LocalLine {
     return this.#names.map((name) => urlOf(ports[name]));
   }
 }
+
+/** Where it is seen that heads grow old: an agreement by which that takes seconds. */
+export const SHORT_LEASE = 8;
+/** Where somebody cheats before the provider is asked, it need not run. */
+const STOPPED_BEFORE: readonly (Tamper | undefined)[] = [
+  'config',
+  'broker',
+  'manifest',
+  'rollback',
+  'stale-head',
+];
 
 const urlOf = (port: number): string => `http://127.0.0.1:${port}`;
 

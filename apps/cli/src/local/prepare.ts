@@ -26,6 +26,8 @@ export interface PrepareOptions {
   readonly variant: Variant | undefined;
   /** Seconds, where they are not the usual ones. */
   readonly lease?: number | undefined;
+  /** How many parties must sign a change, where not all of them. */
+  readonly quorum?: number | undefined;
   readonly tell: (line: string) => void;
 }
 
@@ -67,6 +69,7 @@ export async function prepareDeployment(options: PrepareOptions): Promise<Prepar
     },
     portal: { origin, build: hashPortalBuild(places.portal) },
     lease: options.lease,
+    quorum: options.quorum,
   });
   tell(`the trust manifest has serial ${serial}`);
   return { trust: await readTrust(places.manifest), parties, model, accounts };

@@ -37,7 +37,7 @@ export async function sealLocalModel(
   key.fill(0);
 }
 
-const GIVE_UP_MS = 20_000;
+const GIVE_UP_MS = 60_000;
 const RETRY_MS = 100;
 const now = (): Date => new Date();
 

@@ -14,8 +14,21 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** Thrown when a process ended before it was ready, with what it said last. */
+export class StartError extends CommandError {
+  readonly process: string;
+  readonly complaint: string;
+
+  constructor(name: string, complaint: string, logs: string) {
+    super(`${name} did not start: ${complaint}; see ${logs}/${name}.log`);
+    this.process = name;
+    this.complaint = complaint;
+  }
+}
+
 const READY = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/;
-const START_MS = 20_000;
+/** A machine that is busy takes long; one that hangs is given up. */
+const START_MS = 60_000;
 const STOP_MS = 5_000;
 
 /** Starts services as processes, keeps their logs, and ends them all. */
@@ -54,7 +67,7 @@ export class Supervisor {
     });
     const url = await new Promise<string>((resolve, reject) => {
       const failed = (why: string) => {
-        reject(new CommandError(`${name} did not start: ${why}; see ${this.#logs}/${name}.log`));
+        reject(new StartError(name, why, this.#logs));
       };
       const timer = setTimeout(() => failed(`not ready after ${START_MS / 1000} s`), START_MS);
       lines.on('line', (line) => {

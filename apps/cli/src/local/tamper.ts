@@ -7,7 +7,20 @@ import { CommandError } from '../command-error.ts';
 import { ROOT, type ServiceName } from './places.ts';
 
 /** How one party may cheat in a demo. */
-export const TAMPERS = ['quote', 'token', 'measurement', 'model', 'receipt'] as const;
+export const TAMPERS = [
+  'quote',
+  'token',
+  'measurement',
+  'model',
+  'receipt',
+  'config',
+  'broker',
+  'manifest',
+  'rollback',
+  'replay',
+  'stale-head',
+  'cache-token',
+] as const;
 /** One way of cheating. */
 export type Tamper = (typeof TAMPERS)[number];
 
@@ -112,7 +125,8 @@ export async function startTamperingHost(
   return { url: `http://127.0.0.1:${port}`, server };
 }
 
-async function copyRequest(request: IncomingMessage, target: string): Promise<Request> {
+/** What came in, as a request to the target. */
+export async function copyRequest(request: IncomingMessage, target: string): Promise<Request> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(Buffer.from(part));
   const headers = new Headers();

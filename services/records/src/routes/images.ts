@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { renderPreview, parseDicom } from '@cloister/clinical';
-import { StoreError } from '@cloister/service';
+import { type Cache, StoreError } from '@cloister/service';
 import { accessAudit } from '../fhir/audit-event.ts';
 import { imagingStudy } from '../images/imaging-study.ts';
 import { patientMismatch } from '../images/patient-mismatch.ts';
@@ -23,6 +23,8 @@ import {
 /** What the image routes work with. */
 export interface ImageDeps extends Core {
   readonly vault: ImageVault;
+  /** Where rendered images are found again; without it each is rendered anew. */
+  readonly cache?: Cache | undefined;
 }
 
 /** The largest upload. */
@@ -36,14 +38,9 @@ export function imageRoutes(deps: ImageDeps): Hono<Env> {
   app.post('/images', bodyLimit({ maxSize: MAX_IMAGE, onError }), (c) => upload(deps, c));
   app.get('/images/:study/rendered', async (c) => {
     const study = c.req.param('study');
-    const { patient, bytes } = await openImage(deps.ledger, deps.vault, study);
+    const { patient, png } = await preview(deps, study);
     await recordRead(deps, c, `ImagingStudy/${study}`, patient);
-    try {
-      const png = await renderPreview(parseDicom(bytes));
-      return c.body(png, 200, { 'content-type': 'image/png', 'cache-control': 'no-store' });
-    } catch (error) {
-      throw unusable(error);
-    }
+    return c.body(png, 200, { 'content-type': 'image/png', 'cache-control': 'no-store' });
   });
   app.get('/images/:study/heatmap', async (c) => {
     const { ledger } = deps;
@@ -57,6 +54,29 @@ export function imageRoutes(deps: ImageDeps): Hono<Env> {
     return c.json({ width, height, values }, 200, { 'cache-control': 'no-store' });
   });
   return app;
+}
+
+/** Rendered images are found again so long. */
+const PREVIEW_MS = 15 * 60_000;
+
+/** The image of a study as PNG: from the cache, where it was rendered from this very version. */
+async function preview(
+  { ledger, vault, cache }: ImageDeps,
+  study: string,
+): Promise<{ readonly patient: string; readonly png: Uint8Array<ArrayBuffer> }> {
+  const known = ledger.directory.find('ImagingStudy', study);
+  const key = `rendered/${study}/${known?.positions.at(-1)}`;
+  const kept = known?.patient === undefined ? undefined : await cache?.get(key);
+  if (kept !== undefined && known?.patient !== undefined)
+    return { patient: known.patient, png: kept };
+  const { patient, bytes } = await openImage(ledger, vault, study);
+  try {
+    const png = await renderPreview(parseDicom(bytes));
+    await cache?.set(key, png, { ttlMs: PREVIEW_MS });
+    return { patient, png };
+  } catch (error) {
+    throw unusable(error);
+  }
 }
 
 function onError(): never {

@@ -1,4 +1,4 @@
-import type { HeadJudge, TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge, ReleasedSecret, TrustedManifest } from '@cloister/attestation';
 import type { CallSigner, Fetch, Gateway } from '@cloister/channel';
 import { type AttestedIdentity, type BrokerClient, createBrokerSession } from '@cloister/client';
 import type { HpkePrimitives } from '@cloister/crypto';
@@ -32,6 +32,8 @@ export interface Releases {
   readonly heads: () => readonly string[];
   readonly judgeHeads: HeadJudge;
   readonly channelKeys: ChannelKeySource;
+  /** The tenant key as it was released: other keys are derived of it. */
+  readonly tenantSecret: ReleasedSecret;
   tenantKeys(): Promise<readonly SealingKey[]>;
   counterKeeper(name: string, signCall: CallSigner): BrokerClient;
   /** Whether all leases run. */
@@ -81,6 +83,7 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
       now,
       ...(primitives === undefined ? {} : { primitives }),
     }),
+    tenantSecret: tenant.secret,
     tenantKeys: () => tenantKeysOf(tenant.secret, now()),
     counterKeeper: (name, signCall) => session.counterKeeper(name, signCall),
     isServing: () => leases.every((one) => one.isRunning()),
