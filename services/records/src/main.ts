@@ -1,21 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import {
   createIdentity,
   createSimulatedAttester,
   createTlsKey,
-  measureService,
   openSealedSecrets,
   openSimulatedPlatform,
   PRODUCT_IDS,
   SIMULATED_MRSIGNER,
 } from '@cloister/attester';
-import { createChannel, createGateway } from '@cloister/channel';
-import { createAttestationClient, createInferenceClient, verifyService } from '@cloister/client';
+import { createGateway } from '@cloister/channel';
+import { createAttestationClient } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import {
   ConfigError,
@@ -28,7 +25,6 @@ import {
   errorPlace,
   loadConfig,
   loadTrust,
-  NODE_EVIDENCE_CRYPTO,
   nodeChannelPrimitives,
   opaqueId,
   routeTemplate,
@@ -37,10 +33,13 @@ import {
   untilSignal,
 } from '@cloister/service';
 import { createApp } from './app.ts';
+import { startFanOut } from './cache/fan-out.ts';
 import { type ChannelIdentity, createChannelIdentity } from './channel-identity.ts';
 import { configSchema } from './config.ts';
 import type { RecordsEvents } from './events.ts';
+import { createNetworkProviders } from './jobs/network-providers.ts';
 import { createJobWorker } from './jobs/worker.ts';
+import { measureOwnCode } from './measure-own-code.ts';
 import { newId } from './new-id.ts';
 import { openData } from './open-data.ts';
 import { ensureOwnResources } from './own-resources.ts';
@@ -52,7 +51,7 @@ import { startFailure } from './start-failure.ts';
 import { anchorWithin } from './store/anchor-keeper.ts';
 import { createBrokerAnchor } from './store/broker-anchor.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
-import { openCache } from './trust/open-cache.ts';
+import { openGateCache } from './trust/open-gate-cache.ts';
 import { openReleases } from './trust/open-releases.ts';
 
 const SERVICE = 'records';
@@ -102,12 +101,7 @@ async function run(): Promise<void> {
       : await readRestoreOrder(await readText(config.restore), trust);
   const accounts = await loadAccounts(config.accounts, manifest.profile, readText);
   const platform = await openSimulatedPlatform(config.platform ?? missing('platform'));
-  const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
-  const mrenclave = await measureService({
-    root: rootAbove(serviceFolder),
-    service: SERVICE,
-    folder: serviceFolder,
-  });
+  const mrenclave = await measureOwnCode(SERVICE);
   const isvProdId = PRODUCT_IDS[SERVICE];
   const attester = createSimulatedAttester({ platform, mrenclave, isvProdId });
   const simulated = attester.format === 'simulated-sgx-quote';
@@ -175,30 +169,19 @@ async function run(): Promise<void> {
           }),
         )
       : createBrokerAnchor({ client: released.counterKeeper(ANCHOR_NAME, signCall) });
-  const { cache: cacheUrl, cachePort } = config;
-  const shared =
-    tls === undefined || cacheUrl === undefined || cachePort === undefined
-      ? undefined
-      : openCache({
-          gate: { host: new URL(cacheUrl).hostname, port: cachePort },
-          verify: () =>
-            verifyService({
-              baseUrl: cacheUrl,
-              service: 'cache',
-              manifest: trust,
-              attestationUrl: attestation,
-              requireToken: true,
-              transport,
-              now,
-              random,
-            }),
-          tls,
-          token: signCall.token,
-          secret: released.tenantSecret,
-          tenant: manifest.deployment,
-          now,
-          log,
-        });
+  const sharedCache = openGateCache({
+    url: config.cache,
+    port: config.cachePort,
+    tls,
+    manifest: trust,
+    attestation,
+    token: signCall.token,
+    secret: released.tenantSecret,
+    transport,
+    now,
+    random,
+    log,
+  });
   let tampered = false;
   const onTampered = (): void => {
     tampered = true;
@@ -234,54 +217,47 @@ async function run(): Promise<void> {
     shownChannel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
   }, RENEWAL_MS).unref();
 
+  const cache = sharedCache?.cache ?? createMemoryCache({ now });
+  const shared = config.postgres !== undefined;
+  const replica = newId(random);
+  const stopFanOut = shared
+    ? await startFanOut({
+        ledger,
+        cache,
+        replica,
+        onFailure: (error) => log('cache_failed', { code: errorCode(error) }),
+      })
+    : undefined;
+
   const reviewers = accounts
     .filter(({ role }) => role === 'radiologist')
     .flatMap(({ user }) => own.practitioners.get(user) ?? []);
   const core = { ledger, random, now, device: own.device };
-  const kems = manifest.services['inference']?.config?.kems ?? ['x-wing'];
   const worker = createJobWorker({
     ...core,
     manifest: trust,
-    replica: newId(random),
-    shared: config.postgres !== undefined,
+    replica,
+    shared,
     vault,
     reviewers,
     log,
     onTampered,
-    providers: {
+    providers: createNetworkProviders({
       urls: providers,
-      verify: (baseUrl) =>
-        verifyService({
-          baseUrl,
-          service: 'inference',
-          manifest: trust,
-          attestationUrl: attestation,
-          requireToken: true,
-          judgeHeads: released.judgeHeads,
-          transport,
-          now,
-          random,
-          crypto: NODE_EVIDENCE_CRYPTO,
-        }),
-      open: (peer, baseUrl) =>
-        createInferenceClient(
-          createChannel({
-            peer,
-            url: `${baseUrl}/.well-known/ohttp-gateway`,
-            transport,
-            now,
-            random,
-            kems,
-            primitives,
-            signCall,
-          }),
-        ),
-    },
+      manifest: trust,
+      attestation,
+      judgeHeads: released.judgeHeads,
+      transport,
+      primitives,
+      signCall,
+      now,
+      random,
+    }),
   });
   const stopping = new AbortController();
   const inner = createApp({
     ...core,
-    cache: shared?.cache ?? createMemoryCache({ now }),
+    cache,
     vault,
     accounts,
     practitioners: own.practitioners,
@@ -293,17 +269,16 @@ async function run(): Promise<void> {
     log,
     onTampered,
   });
+  const fault = (error: unknown, where: string): void => {
+    const [code, place] = [errorCode(error), errorPlace(error)];
+    log('fault', { route: routeTemplate(where), code, place });
+  };
   const gateway = createGateway({
     keys: shownChannel.keys,
     now,
     wait: delay,
     fetch: (request, { encapsulation }) => inner.fetch(request, { encapsulation }),
-    onError: (error) =>
-      log('fault', {
-        route: routeTemplate('gateway'),
-        code: errorCode(error),
-        place: errorPlace(error),
-      }),
+    onError: (error) => fault(error, 'gateway'),
   });
   const metrics = createMetrics();
   const requests = metrics.counter('records_requests_total', 'Requests of the plain surface.');
@@ -316,21 +291,16 @@ async function run(): Promise<void> {
       const parts = {
         store: !tampered,
         keys: released.isServing(),
-        ...(shared === undefined ? {} : { cache: await shared.isReachable() }),
+        ...(sharedCache === undefined ? {} : { cache: await sharedCache.isReachable() }),
       };
       // Without the shared cache all works, only slower.
       return { ready: parts.store && parts.keys, parts };
     },
     observe: ({ route, status }) => requests({ route: routeTemplate(route), status }),
-    report: (error, route) =>
-      log('fault', {
-        route: routeTemplate(route),
-        code: errorCode(error),
-        place: errorPlace(error),
-      }),
+    report: fault,
   });
   const serving = await serve({ app, port: config.port, host: config.host });
-  const shown =
+  const metricsServing =
     config.metricsPort === undefined
       ? undefined
       : await serve({ app: metrics.app, port: config.metricsPort, host: config.host });
@@ -343,20 +313,13 @@ async function run(): Promise<void> {
   stopping.abort();
   clearInterval(renewal);
   released.close();
-  await Promise.all([serving.close(), shown?.close(), worker.close()]);
-  await shared?.cache.close();
+  await Promise.all([serving.close(), metricsServing?.close(), worker.close()]);
+  await stopFanOut?.();
+  await cache.close();
   await opened.close();
   transport.close();
 }
 
 function missing(setting: string): never {
   throw new ConfigError(`${setting}: needed`);
-}
-
-/** The repository's root: the nearest folder above with a lockfile. */
-function rootAbove(folder: string): string {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, 'package-lock.json'))) return at;
-    if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
-  }
 }

@@ -18,7 +18,14 @@ import {
   parseJsonObject,
 } from '@cloister/bytes';
 import { importSealingKey } from '@cloister/sealing';
-import { createLog, openSqliteStore, type SqliteStoreOptions, type Store } from '@cloister/service';
+import {
+  type Cache,
+  createLog,
+  createMemoryCache,
+  openSqliteStore,
+  type SqliteStoreOptions,
+  type Store,
+} from '@cloister/service';
 import { createApp, type AppDeps } from '../src/app.ts';
 import type { RecordsEvents } from '../src/events.ts';
 import { ensureOwnResources } from '../src/own-resources.ts';
@@ -58,11 +65,17 @@ export function start(folder = newFolder(), options: SqliteStoreOptions = {}): P
 }
 
 /** A service on a store, which others may share with it. */
-export async function startOn(store: Store, folder: string, shared = false): Promise<Running> {
+export async function startOn(
+  store: Store,
+  folder: string,
+  shared = false,
+  given?: Cache,
+): Promise<Running> {
   const running = { at: new Date(), lines: [] as string[], tasks: [] as string[] };
   const now = () => running.at;
   const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(3));
   const ledger = await openLedger({ store, tenant: 'lamna', tenantKey, random, now, shared });
+  const cache = given ?? createMemoryCache({ now });
   const own = await ensureOwnResources(ledger, ACCOUNTS, random);
   const blobs = openBlobFolder(join(folder, 'blobs'));
   const deps: AppDeps = {
@@ -76,6 +89,7 @@ export async function startOn(store: Store, folder: string, shared = false): Pro
     cursorKey: await ledger.ownKey('cursor'),
     onTask: (id) => running.tasks.push(id),
     version: '0.1.0',
+    cache,
     log: createLog<RecordsEvents>({
       service: 'records',
       write: (line) => running.lines.push(line),

@@ -7,6 +7,8 @@ import { newId } from '../new-id.ts';
 import { RefusedError } from '../refused-error.ts';
 import type { Known } from '../store/directory.ts';
 import type { NewEntry, Stored } from '../store/sealed-group.ts';
+import type { Cache } from '@cloister/service';
+import { RateLimit } from '../cache/rate-limit.ts';
 import { createCondition, existingMatch } from '../fhir/conditional-create.ts';
 import { checkPatient, refuseDuplicate } from '../fhir/patient-rules.ts';
 import { orderedTask } from '../fhir/task-rules.ts';
@@ -25,7 +27,11 @@ export interface FhirDeps extends SearchDeps {
   /** Told of a Task that waits to be done. */
   readonly onTask: (id: string) => void;
   readonly version: string;
+  readonly cache: Cache;
 }
+
+/** AI opinions that one person may order: each takes a provider some time. */
+const ORDERS = { most: 120, windowMs: 60_000 };
 
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 
@@ -39,6 +45,7 @@ export function metadataRoutes(deps: FhirDeps): Hono<Env> {
 /** The FHIR interface (spec clinical.md 2.1): one set of routes per type of the table, no others. */
 export function fhirRoutes(deps: FhirDeps): Hono<Env> {
   const app = new Hono<Env>();
+  const orders = new RateLimit({ cache: deps.cache, name: 'order', ...ORDERS });
   for (const type of RESOURCE_TYPES) {
     const path = `/fhir/${type.name}`;
     app.get(path, (c) => searchResources(deps, c, type, new URL(c.req.url).searchParams));
@@ -51,7 +58,10 @@ export function fhirRoutes(deps: FhirDeps): Hono<Env> {
     app.get(`${path}/:id/_history/:version`, (c) =>
       read(deps, c, type, c.req.param('id'), c.req.param('version')),
     );
-    app.post(path, (c) => create(deps, c, type));
+    app.post(path, async (c) => {
+      if (type.name === 'Task') await orders.count(c.get('session').account.user);
+      return create(deps, c, type);
+    });
     app.put(`${path}/:id`, (c) => update(deps, c, type, c.req.param('id')));
     for (const other of [path, `${path}/:id`])
       app.all(other, () => {

@@ -23,8 +23,8 @@ import {
 /** What the image routes work with. */
 export interface ImageDeps extends Core {
   readonly vault: ImageVault;
-  /** Where rendered images are found again; without it each is rendered anew. */
-  readonly cache?: Cache | undefined;
+  /** Where rendered images are found again. */
+  readonly cache: Cache;
 }
 
 /** The largest upload. */
@@ -58,6 +58,8 @@ export function imageRoutes(deps: ImageDeps): Hono<Env> {
 
 /** Rendered images are found again so long. */
 const PREVIEW_MS = 15 * 60_000;
+/** Larger ones are rendered anew each time. */
+const LARGEST_KEPT = 8 << 20;
 
 /** The image of a study as PNG: from the cache, where it was rendered from this very version. */
 async function preview(
@@ -66,13 +68,13 @@ async function preview(
 ): Promise<{ readonly patient: string; readonly png: Uint8Array<ArrayBuffer> }> {
   const known = ledger.directory.find('ImagingStudy', study);
   const key = `rendered/${study}/${known?.positions.at(-1)}`;
-  const kept = known?.patient === undefined ? undefined : await cache?.get(key);
+  const kept = known?.patient === undefined ? undefined : await cache.get(key);
   if (kept !== undefined && known?.patient !== undefined)
     return { patient: known.patient, png: kept };
   const { patient, bytes } = await openImage(ledger, vault, study);
   try {
     const png = await renderPreview(parseDicom(bytes));
-    await cache?.set(key, png, { ttlMs: PREVIEW_MS });
+    if (png.length <= LARGEST_KEPT) await cache.set(key, png, { ttlMs: PREVIEW_MS });
     return { patient, png };
   } catch (error) {
     throw unusable(error);

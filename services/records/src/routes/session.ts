@@ -2,6 +2,8 @@ import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { decodeUtf8, parseJsonObject } from '@cloister/bytes';
 import { loginAudit } from '../fhir/audit-event.ts';
+import type { Cache } from '@cloister/service';
+import { RateLimit } from '../cache/rate-limit.ts';
 import { RefusedError } from '../refused-error.ts';
 import { type Account, checkPassword } from '../sign-in/accounts.ts';
 import type { Sessions } from '../sign-in/sessions.ts';
@@ -14,7 +16,11 @@ export interface SessionDeps extends Core {
   readonly accounts: readonly Account[];
   /** `Practitioner/<id>` by user name. */
   readonly practitioners: ReadonlyMap<string, string>;
+  readonly cache: Cache;
 }
+
+/** Wrong passwords for one name at all replicas together: each slows guessing down by itself, too. */
+const FAILURES = { most: 20, windowMs: 15 * 60_000 };
 
 function onError(): never {
   throw new RefusedError('too_large');
@@ -24,6 +30,7 @@ function onError(): never {
 export function signInRoutes(deps: SessionDeps): Hono<Env> {
   const { sessions, accounts, practitioners, random } = deps;
   const throttle = new Throttle(deps.now);
+  const limit = new RateLimit({ cache: deps.cache, name: 'sign-in', ...FAILURES });
   const app = new Hono<Env>();
 
   app.post('/session', bodyLimit({ maxSize: 4096, onError }), async (c) => {
@@ -32,6 +39,7 @@ export function signInRoutes(deps: SessionDeps): Hono<Env> {
     if (typeof user !== 'string' || typeof password !== 'string')
       throw new RefusedError('bad_request', 'user and password are needed');
     throttle.check(user);
+    await limit.check(user);
     const account = await checkPassword(accounts, user, password);
     const practitioner = account === undefined ? undefined : practitioners.get(account.user);
     const audit = {
@@ -45,6 +53,7 @@ export function signInRoutes(deps: SessionDeps): Hono<Env> {
     if (failed) {
       await commitFor(deps, c, [entry]);
       throttle.failed(user);
+      await limit.count(user);
       throw new RefusedError('wrong_password', 'user or password is wrong');
     }
     throttle.succeeded(user);

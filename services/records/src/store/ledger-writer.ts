@@ -20,6 +20,8 @@ export interface WriterOptions extends SealOptions {
   readonly patienceMs: number;
   /** Runs when something was written, before anybody is told. */
   readonly afterCommit?: () => Promise<void>;
+  /** Told when something was written. */
+  readonly onCommit?: () => void;
 }
 
 const LARGEST_GROUP = 64;
@@ -62,6 +64,7 @@ export class LedgerWriter {
         const written = await reader.exclusive(() => this.#write(jobs));
         if (written.length > 0) await this.#options.afterCommit?.();
         for (const group of written) group.resolve();
+        if (written.length > 0) this.#options.onCommit?.();
       } catch (error) {
         for (const job of jobs) job.reject(error);
       }

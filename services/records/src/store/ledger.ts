@@ -72,6 +72,8 @@ export interface Ledger {
   refresh(): Promise<void>;
   /** Calls back whenever the log has grown; gives the function that ends it. */
   onChange(listener: () => void): () => void;
+  /** Calls back whenever this process has written something; gives the function that ends it. */
+  onCommit(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
@@ -123,6 +125,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const isRestored = (await keeper?.begin(options.order)) ?? false;
   const beforeAnswer = anchorWithin === 'answer' && keeper !== undefined;
   if (!beforeAnswer) reader.onChange(() => keeper?.schedule());
+  const committed = new Set<() => void>();
   const writer = new LedgerWriter({
     store,
     tenant,
@@ -133,6 +136,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     now,
     patienceMs: shared ? (options.patienceMs ?? PATIENCE_MS) : 0,
     ...(beforeAnswer ? { afterCommit: () => keeper.push() } : {}),
+    onCommit: () => {
+      for (const listener of committed) listener();
+    },
   });
   const refresh = shareRuns(() => reader.refresh());
   watches.add(shared ? FOLLOW_MS : WATCH_MS, refresh);
@@ -159,6 +165,10 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       if (shared) await refresh();
     },
     onChange: (listener) => reader.onChange(listener),
+    onCommit: (listener) => {
+      committed.add(listener);
+      return () => committed.delete(listener);
+    },
     async close() {
       watches.stop();
       await writer.idle();
