@@ -124,6 +124,15 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
   });
   afterEach(() => running.close());
 
+  /** Starts a worker on what runs now, and ends it: at once, or when all is done. */
+  async function work(toTheEnd: boolean): Promise<void> {
+    const { ledger, vault, device, log } = running.deps;
+    const worker = createJobWorker({ ...deps, ...alone, ledger, vault, device, log });
+    await worker.start();
+    while (toTheEnd && worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await worker.close();
+  }
+
   function fakeClient(): InferenceClient {
     return {
       metadata: () => Promise.resolve({}),
@@ -411,11 +420,7 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     await running.close();
     running = await start(running.folder);
     call = await signIn(running);
-    const { ledger, vault, device, log } = running.deps;
-    const worker = createJobWorker({ ...deps, ...alone, ledger, vault, device, log });
-    await worker.start();
-    while (worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await worker.close();
+    await work(true);
     assert.equal((await call('GET', `/fhir/Task/${id}`)).json['status'], 'completed');
   });
 
@@ -434,13 +439,7 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     await running.close();
     running = await start(running.folder);
     call = await signIn(running);
-    const { vault, device, log } = running.deps;
-    const here = { ...deps, ...alone, ledger: running.deps.ledger, vault, device, log };
-    for (let restarts = 0; restarts < 2; restarts++) {
-      const worker = createJobWorker(here);
-      await worker.start();
-      await worker.close();
-    }
+    for (let restarts = 0; restarts < 2; restarts++) await work(false);
     assert.equal((await events()).filter((e) => e['k'] === 'ready-for-review').length, 1);
   });
 
