@@ -124,12 +124,18 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
   });
   afterEach(() => running.close());
 
-  /** Starts a worker on what runs now, and ends it: at once, or when all is done. */
-  async function work(toTheEnd: boolean): Promise<void> {
+  async function restart(): Promise<void> {
+    await running.close();
+    running = await start(running.folder);
+    call = await signIn(running);
+  }
+
+  /** Starts a worker on what runs now, and ends it when all is done. */
+  async function work(): Promise<void> {
     const { ledger, vault, device, log } = running.deps;
     const worker = createJobWorker({ ...deps, ...alone, ledger, vault, device, log });
     await worker.start();
-    while (toTheEnd && worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (worker.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await worker.close();
   }
 
@@ -345,44 +351,24 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
       }
   });
 
+  const zeros = '0'.repeat(64);
+  const facts: [string, JsonObject][] = [
+    ['for another output', { outputDigest: zeros }],
+    ['for another input', { inputDigest: zeros }],
+    ['of another model', { modelDigest: zeros }],
+    ['for another request', { requestId: 'x' }],
+    ['under another manifest', { manifest: zeros }],
+    ['of other evidence', { evidenceDigest: zeros }],
+    ['that claims hardware', { simulated: false }],
+    ['that is old', { iat: 1 }],
+  ];
   const after: [string, string, () => void][] = [
+    ...facts.map(([what, changed]): [string, string, () => void] => [
+      `a receipt ${what}`,
+      'receipt-invalid',
+      () => (behaviour.facts = changed),
+    ]),
     ['a receipt of another key', 'receipt-invalid', () => (behaviour.signer = other.privateKey)],
-    [
-      'a receipt for another output',
-      'receipt-invalid',
-      () => (behaviour.facts = { outputDigest: '0'.repeat(64) }),
-    ],
-    [
-      'a receipt for another input',
-      'receipt-invalid',
-      () => (behaviour.facts = { inputDigest: '0'.repeat(64) }),
-    ],
-    [
-      'a receipt of another model',
-      'receipt-invalid',
-      () => (behaviour.facts = { modelDigest: '0'.repeat(64) }),
-    ],
-    [
-      'a receipt for another request',
-      'receipt-invalid',
-      () => (behaviour.facts = { requestId: 'x' }),
-    ],
-    [
-      'a receipt under another manifest',
-      'receipt-invalid',
-      () => (behaviour.facts = { manifest: '0'.repeat(64) }),
-    ],
-    [
-      'a receipt of other evidence',
-      'receipt-invalid',
-      () => (behaviour.facts = { evidenceDigest: '0'.repeat(64) }),
-    ],
-    [
-      'a receipt that claims hardware',
-      'receipt-invalid',
-      () => (behaviour.facts = { simulated: false }),
-    ],
-    ['an old receipt', 'receipt-invalid', () => (behaviour.facts = { iat: 1 })],
     [
       'probabilities that are none',
       'answer-invalid',
@@ -417,10 +403,8 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
 
   it('is taken up again after a restart', async () => {
     const id = await order();
-    await running.close();
-    running = await start(running.folder);
-    call = await signIn(running);
-    await work(true);
+    await restart();
+    await work();
     assert.equal((await call('GET', `/fhir/Task/${id}`)).json['status'], 'completed');
   });
 
@@ -436,10 +420,8 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
     void runDiagnosis(deps, id);
     while ((await ledger.read('Task', id))?.['status'] !== 'completed')
       await new Promise((resolve) => setTimeout(resolve, 5));
-    await running.close();
-    running = await start(running.folder);
-    call = await signIn(running);
-    for (let restarts = 0; restarts < 2; restarts++) await work(false);
+    await restart();
+    for (let restarts = 0; restarts < 2; restarts++) await work();
     assert.equal((await events()).filter((e) => e['k'] === 'ready-for-review').length, 1);
   });
 
