@@ -65,10 +65,10 @@ export async function runSnp(report: Report): Promise<void> {
     show('VCEK cached', 'cached', 'floor', one);
     show('VCEK cached, WebCrypto', 'web', 'floor', one);
     if (peer !== undefined) {
-      const name = '@lit-protocol/sev-snp-utils-sdk';
-      report({ name: `${label}: ${name}`, value: rate('peer'), unit });
-      show('VCEK cached', 'cached', 'peer', name);
-      show('new VCEK', 'new', 'peer', name);
+      const sdk = '@lit-protocol/sev-snp-utils-sdk';
+      report({ name: `${label}: ${sdk}`, value: rate('peer'), unit });
+      show('VCEK cached', 'cached', 'peer', sdk);
+      show('new VCEK', 'new', 'peer', sdk);
     }
     const anew = '1 P-384 + 1 RSA-PSS-4096 verification + 1 key import';
     report({ name: `${label}: floor of new VCEK`, value: rate('floor new'), unit });

@@ -108,7 +108,7 @@ export function createAuthenticate(
  * manifest before, one lease after the change, if the new manifest admits its code as well.
  * Undefined: it is not admitted at all.
  */
-export function admissionEnd(
+function admissionEnd(
   { manifest, roles, before }: GateTrust,
   caller: VerifiedCaller,
   now: number,
