@@ -4,6 +4,7 @@ import type { Denial } from '../access/check-request.ts';
 import type { Role } from '../access/role.ts';
 import type { GateLimits } from './limits.ts';
 import type { Login } from './session.ts';
+import type { Way, WayEvents } from './way.ts';
 
 /** What a token has earned: a role, for as long as the token and the manifest last. */
 export interface Admission {
@@ -47,7 +48,7 @@ export interface GateStats {
   cut(reason: CutReason): void;
 }
 
-/** What the connections of a gate share. */
+/** What a gate is made of. */
 export interface GateDeps {
   readonly limits: GateLimits;
   /** Milliseconds since 1970. */
@@ -61,4 +62,14 @@ export interface GateDeps {
   readonly stats: GateStats;
   /** Told when the world failed: Redis, or the issuer of tokens. */
   readonly onFault: (error: unknown) => void;
+}
+
+/** What the connections of a gate share. */
+export interface ConnectionDeps extends GateDeps {
+  /** A way to Redis: shared with others of the role, or the client's own. */
+  readonly openWay: (
+    role: Role,
+    protocol: 2 | 3,
+    use: WayEvents & { readonly shared: boolean },
+  ) => Promise<Way>;
 }

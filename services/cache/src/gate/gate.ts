@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { Connection } from './connection.ts';
-import type { Admission, GateDeps } from './gate-deps.ts';
+import type { Admission, ConnectionDeps, GateDeps } from './gate-deps.ts';
 import { ANSWERS } from './session.ts';
+import { createSharedWays } from './shared-ways.ts';
+import { ownWay } from './way.ts';
 
 /** How often time is looked at. */
 const SWEEP_MS = 250;
@@ -22,7 +24,15 @@ export interface Gate {
 }
 
 /** A gate without a port: TLS ends before it (design 3.4). */
-export function createGate(deps: GateDeps): Gate {
+export function createGate(options: GateDeps): Gate {
+  const ways = createSharedWays(options.openUpstream, options.now);
+  const deps: ConnectionDeps = {
+    ...options,
+    openWay: async (role, protocol, { shared, ...events }) =>
+      shared
+        ? ways.join(role, protocol, events)
+        : ownWay(await options.openUpstream(role, protocol), options.now, events),
+  };
   const connections = new Set<Connection>();
   let lastId = 0;
   const count = (): { fresh: number; open: number } => {
@@ -69,6 +79,7 @@ export function createGate(deps: GateDeps): Gate {
     close() {
       clearInterval(timer);
       for (const connection of connections) connection.cut('shutdown');
+      ways.close();
     },
   };
 }

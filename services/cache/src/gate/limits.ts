@@ -18,6 +18,11 @@ export interface GateLimits {
   readonly closingMs: number;
   /** Requests sent and not answered; more are not read until some were. */
   readonly pending: number;
+  /**
+   * Requests of one client on a connection to Redis that it shares; who sends more at once gets one
+   * of its own. 0: every client has its own.
+   */
+  readonly shared: number;
   /** Channels and patterns of one connection. */
   readonly subscriptions: number;
   /** Bytes of requests that are not yet whole, of all connections together. */
@@ -32,13 +37,14 @@ const MIB = 1 << 20;
 /** The limits of spec/cache-and-storage.md 1.3, and those that it leaves open. */
 export const LIMITS: GateLimits = {
   connections: 1024,
-  fresh: 128,
+  fresh: 512,
   loginMs: 10_000,
   strikes: 8,
   idleMs: 600_000,
   stallMs: 30_000,
   closingMs: 1000,
   pending: 65_536,
+  shared: 8,
   subscriptions: 1024,
   unparsed: 256 * MIB,
   before: { args: 8, bulk: 32 * 1024, request: 64 * 1024 },

@@ -18,13 +18,15 @@ export interface End {
   readonly isEnded: () => boolean;
 }
 
-/** A gate with one client and a Redis that answers what the test says. */
+/** A gate with one client, and a Redis that answers what the test says; nothing is shared unless told. */
 export interface Stage {
   readonly gate: Gate;
   readonly stats: CountingStats;
   readonly client: End;
   /** The other end of the connection to Redis; there is one from the login on. */
   readonly redis: () => End;
+  /** All of those connections so far. */
+  readonly connections: readonly End[];
   /** Logins that wait for `judge`. */
   readonly logins: Login[];
   judge(
@@ -41,7 +43,7 @@ export async function settle(): Promise<void> {
 }
 
 export const START = 1_000_000;
-export const RULES = '~r:* &r:* +@read +@write +@pubsub +@transaction';
+export const RULES = '~r:* &r:* +@read +@write +@pubsub +@transaction +@blocking';
 
 export function createStage(
   limits: Partial<GateLimits> = {},
@@ -53,10 +55,10 @@ export function createStage(
   const streamOptions =
     options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark };
   const [near, far] = duplexPair(streamOptions);
-  let redis: End | undefined;
+  const connections: End[] = [];
   const stage = { now: START };
   const gate = createGate({
-    limits: { ...LIMITS, ...limits },
+    limits: { ...LIMITS, shared: 0, ...limits },
     now: () => stage.now,
     authenticate: (login) => {
       logins.push(login);
@@ -67,7 +69,7 @@ export function createStage(
     openUpstream: async () => {
       if (options.openFails === true) throw new Error('no Redis');
       const [gateEnd, redisEnd] = duplexPair(streamOptions);
-      redis = endOf(redisEnd);
+      connections.push(endOf(redisEnd));
       gateEnd.pause();
       return gateEnd;
     },
@@ -93,7 +95,8 @@ export function createStage(
     gate,
     stats,
     client,
-    redis: () => redis ?? endOf(duplexPair()[0]),
+    connections,
+    redis: () => connections.at(-1) ?? endOf(duplexPair()[0]),
     logins,
     judge,
     logIn: async (protocol: 2 | 3 = 2) => {
@@ -105,7 +108,7 @@ export function createStage(
   });
 }
 
-function endOf(stream: Duplex): End {
+export function endOf(stream: Duplex): End {
   let text = '';
   let isEnded = false;
   stream.on('data', (chunk: Buffer) => {

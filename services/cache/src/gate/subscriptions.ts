@@ -1,3 +1,5 @@
+import type { CommandSpec } from '../access/command-table.ts';
+
 /**
  * What one client has subscribed to: so that the gate knows how many confirmations Redis will
  * send, and when a client of RESP2 is among the subscribers.
@@ -30,4 +32,11 @@ export class Subscriptions {
     for (const name of names) chosen.delete(name);
     return names.length;
   }
+}
+
+/** Whether a client of RESP2 may send this while it is subscribed to anything. */
+export function isForSubscribers(command: CommandSpec | string | undefined): boolean {
+  return (
+    typeof command === 'object' && (command.name === 'ping' || command.name.endsWith('subscribe'))
+  );
 }

@@ -42,6 +42,8 @@ export class RequestParser {
   /** The number of arguments; 0 before the header was read. */
   #argc = 0;
   #done = 0;
+  /** Whether the present request is to be given once more. */
+  #again = false;
   /** Starts and ends by turns, counted from the start of the request. */
   readonly #bounds: number[] = [];
 
@@ -93,9 +95,14 @@ export class RequestParser {
     return this.#buffer.toString('latin1', this.argStart(i), this.argEnd(i));
   }
 
+  /** Lets `next` give the present request once more. */
+  unread(): void {
+    this.#again = true;
+  }
+
   /** Takes what came from the network: the chunk is the parser's from now on. */
   push(chunk: Buffer): void {
-    this.#finish();
+    if (!this.#again) this.#finish();
     const left = this.#filled - this.#start;
     if (left === 0) {
       this.#buffer = chunk;
@@ -120,6 +127,10 @@ export class RequestParser {
 
   /** Whether a whole request is there; it then is the present one. */
   next(): boolean {
+    if (this.#again) {
+      this.#again = false;
+      return true;
+    }
     this.#finish();
     if (this.#argc === 0) {
       if (this.#start === this.#filled) return false;
