@@ -191,6 +191,23 @@ describe('the gate before a real Redis', { skip: redisMissing }, () => {
       client.disconnect();
     });
 
+    it('renews its token by AUTH on the live connection, or comes back with a new one', async () => {
+      const short = await makeToken(scene, { exp: seconds() + 2 });
+      const { client: live } = ioredis({ password: short });
+      const { client: returning, errors } = ioredis({ password: short, retryStrategy: () => 10 });
+      assert.equal(await live.get('records:secret'), 'known only to records');
+      assert.equal(await returning.get('records:secret'), 'known only to records');
+      await live.call('AUTH', token);
+      returning.options.password = token;
+      await once(returning, 'close');
+      await sleep(300);
+      assert.equal(await live.get('records:secret'), 'known only to records');
+      assert.equal(await returning.get('records:secret'), 'known only to records');
+      assert.ok(errors.every((error) => !error.message.includes('WRONGPASS')));
+      live.disconnect();
+      returning.disconnect();
+    });
+
     it('gets WRONGPASS for a token that does not do', async () => {
       const { client, errors } = ioredis({ password: 'no.token.atall' });
       await assert.rejects(client.get('records:secret'));

@@ -100,7 +100,7 @@ export class Connection {
       if (now - this.#closingSince > limits.closingMs) this.#client.destroy();
     } else if (this.#admission === undefined) {
       if (now - this.#born > limits.loginMs) this.cut('login_timeout');
-    } else if (now >= this.#admission.expires) this.#expire();
+    } else if (now >= this.#admission.expires) this.cut('expired');
     else if (this.#toClient.isStalled(now, limits.stallMs)) this.cut('slow_reader');
     else if (this.#way?.isStalled(now, limits.stallMs) === true) this.cut('upstream_stalled');
     else if (
@@ -363,16 +363,6 @@ export class Connection {
     this.#counted = unparsed;
     this.#deps.stats.unparsed += change;
     return change;
-  }
-
-  /** Who waits for nothing is told; replies that are due now are not given any more. */
-  #expire(): void {
-    if (!this.#relay.isQuiet) {
-      this.cut('expired');
-      return;
-    }
-    this.#relay.answer(ANSWERS.expired);
-    this.#close('expired');
   }
 
   /** Takes no more requests, gives the replies that are due, and ends. */
