@@ -1,5 +1,6 @@
-import { concatBytes, encodeHex, type Bytes } from '@cloister/bytes';
+import { encodeHex, type Bytes } from '@cloister/bytes';
 import type { Equal } from './content-lru.ts';
+import { importWebEcKey } from '../web-ec-key.ts';
 
 /** A P-256 public key that was imported: it verifies ECDSA with SHA-256, signatures raw r‖s. */
 export interface P256Key {
@@ -19,23 +20,9 @@ export interface EvidenceCrypto {
   readonly equal?: Equal;
 }
 
-const ECDSA = { name: 'ECDSA', hash: 'SHA-256' };
-const UNCOMPRESSED = Uint8Array.of(4);
-
 /** The primitives by WebCrypto: what Node and browsers have alike. */
 export const WEB_CRYPTO: EvidenceCrypto = {
-  async importP256(point) {
-    const raw = concatBytes(UNCOMPRESSED, point);
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-    let key: CryptoKey;
-    try {
-      key = await crypto.subtle.importKey('raw', raw, algorithm, false, ['verify']);
-    } catch (error) {
-      if (error instanceof DOMException && error.name === 'DataError') return undefined;
-      throw error;
-    }
-    return { verify: (signature, data) => crypto.subtle.verify(ECDSA, key, signature, data) };
-  },
+  importP256: (point) => importWebEcKey(point, 'P-256'),
   async sha256Hex(data) {
     return encodeHex(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
   },

@@ -1,5 +1,6 @@
-import { concatBytes, encodeHex, MalformedError, type Bytes } from '@cloister/bytes';
+import { encodeHex, MalformedError, type Bytes } from '@cloister/bytes';
 import { importVerifyKey } from '@cloister/crypto';
+import { importWebEcKey } from '../web-ec-key.ts';
 
 /** A public key that was imported, for one algorithm. */
 export interface SnpKey {
@@ -16,24 +17,11 @@ export interface SnpCrypto {
   sha256Hex(data: Bytes): string | Promise<string>;
 }
 
-const ECDSA = { name: 'ECDSA', hash: 'SHA-384' };
 const RSA_PSS = { name: 'RSA-PSS', saltLength: 48 };
-const UNCOMPRESSED = Uint8Array.of(4);
 
 /** The primitives by WebCrypto: what Node and browsers have alike. */
 export const WEB_SNP_CRYPTO: SnpCrypto = {
-  async importP384(point) {
-    const raw = concatBytes(UNCOMPRESSED, point);
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-384' };
-    let key: CryptoKey;
-    try {
-      key = await crypto.subtle.importKey('raw', raw, algorithm, false, ['verify']);
-    } catch (error) {
-      if (error instanceof DOMException && error.name === 'DataError') return undefined;
-      throw error;
-    }
-    return { verify: (signature, data) => crypto.subtle.verify(ECDSA, key, signature, data) };
-  },
+  importP384: (point) => importWebEcKey(point, 'P-384'),
   async importRsaPss(spki) {
     let key: CryptoKey;
     try {
