@@ -225,7 +225,7 @@ export {
   type Head,
   type VerifiedHead,
 } from './head/head.ts';
-export type { HeadJudge } from './peer/check-binding.ts';
+export type { AgreementTrust, HeadJudge, ManifestBridge } from './peer/check-binding.ts';
 export { HeadKeeper, type HeadKeeperOptions } from './head/head-keeper.ts';
 export {
   openReleasedSecret,

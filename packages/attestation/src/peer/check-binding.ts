@@ -9,6 +9,7 @@ import { merkleLeafHash, verifyMerkleInclusion } from '@cloister/crypto';
 import { parseRuntimeData, reportDataFor, type RuntimeData } from '../binding/runtime-data.ts';
 import type { CheckList } from '../check-list.ts';
 import type { EvidenceEnvelope, NoncePath } from '../evidence/envelope.ts';
+import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
 
 /** Checks that report data are the digest of runtime data (design 2.2). */
@@ -34,10 +35,37 @@ export function checkRuntimeData(
   return data;
 }
 
-/** Checks that the runtime data name the manifest by which the caller judges. */
-export function checkManifest(list: CheckList, data: RuntimeData, manifestId: string): void {
-  const named = data.manifests.includes(manifestId);
-  list.expect('code: runs by this manifest', named, 'manifest_mismatch');
+/**
+ * The manifest before the one in force: who still runs by it is bridged for one lease after the
+ * change, where the manifest in force admits its code as well. A relying party that releases
+ * secrets bridges nobody.
+ */
+export interface ManifestBridge {
+  readonly manifestId: string;
+  /** When it ends. */
+  readonly until: Date;
+}
+
+/** By which manifest the runtime data are judged, and when. */
+export interface AgreementTrust {
+  readonly manifest: TrustedManifest;
+  readonly at: Date;
+  readonly bridge?: ManifestBridge | undefined;
+}
+
+/**
+ * Checks that the runtime data name the manifest by which the caller judges, or the one before it
+ * while that is bridged; gives the one that they name.
+ */
+export function checkManifest(
+  list: CheckList,
+  { manifests }: RuntimeData,
+  { manifest, at, bridge }: AgreementTrust,
+): string | undefined {
+  const bridged = bridge !== undefined && at < bridge.until ? [bridge.manifestId] : [];
+  const named = [manifest.id, ...bridged].find((id) => manifests.includes(id));
+  list.expect('code: runs by this manifest', named !== undefined, 'manifest_mismatch');
+  return named;
 }
 
 /** Says whether the heads of these hashes are recent: see `HeadKeeper.judge`. */

@@ -3,7 +3,6 @@ import type { Jwk } from '@cloister/crypto';
 import { keyOf } from '../binding/runtime-data.ts';
 import { CheckList } from '../check-list.ts';
 import { admitToken } from '../manifest/admit.ts';
-import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
 import {
   checkManifest,
@@ -11,19 +10,18 @@ import {
   checkReportData,
   checkRuntimeData,
   type HeadJudge,
+  type AgreementTrust,
 } from './check-binding.ts';
 import { checkToken } from './check-token.ts';
 import { pinnedIssuers } from './pinned-issuers.ts';
 import { markVerified, type VerifiedCaller } from './verified-peer.ts';
 
 /** Whom a service expects to call, and by what it judges. */
-export interface CallerTrust {
-  readonly manifest: TrustedManifest;
+export interface CallerTrust extends AgreementTrust {
   /** The caller that is expected. */
   readonly service: string;
   /** Keys of issuers, from anywhere: those count whose thumbprints the manifest lists. */
   readonly issuerKeys: readonly Jwk[];
-  readonly at: Date;
   /** Whether the heads that the token's runtime data name are recent; unasked where absent. */
   readonly judgeHeads?: HeadJudge | undefined;
 }
@@ -70,14 +68,14 @@ export async function verifyCaller(
   await checkReportData(list, bytes, claims.reportData);
   const data = checkRuntimeData(list, bytes, service);
   if (data === undefined) return refuse();
-  checkManifest(list, data, manifest.id);
+  const manifestId = checkManifest(list, data, trust);
   await checkRecentHeads(list, data, trust.judgeHeads);
   if (!appraisal.ok) return { ok: false, code: appraisal.code ?? 'refused', checks: list.checks };
-  if (list.code !== undefined) return refuse();
+  if (list.code !== undefined || manifestId === undefined) return refuse();
   return list.result(
     markVerified({
       service,
-      manifestId: manifest.id,
+      manifestId,
       simulated: claims.simulated,
       sig: keyOf(data, 'sig'),
       enc: keyOf(data, 'enc'),

@@ -351,6 +351,18 @@ describe('verifyPeer refuses, by one check alone', () => {
     await assertOnly(envelope, 'code: runs by this manifest', 'manifest_mismatch');
   });
 
+  it('the manifest before, once its bridge has ended', async () => {
+    const before = 'ee'.repeat(32);
+    const envelope = await change({ manifests: [before] });
+    const bridge = { manifestId: before, until: AT };
+    const [check, code] = ['code: runs by this manifest', 'manifest_mismatch'] as const;
+    await assertOnly(envelope, check, code, { bridge });
+    const later = { manifestId: before, until: new Date(AT.getTime() + 1) };
+    const bridged = await verify(envelope, { bridge: later });
+    assert.ok(bridged.ok, JSON.stringify(bridged.checks));
+    assert.equal(bridged.claims.manifestId, before);
+  });
+
   it('any bytes in the place of evidence or runtime data, without throwing', async () => {
     const envelope = await change({});
     for (const length of [0, 1, 48, 432, 436, 1020]) {

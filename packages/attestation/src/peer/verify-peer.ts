@@ -15,7 +15,6 @@ import type { EvidencePrimitives } from '../evidence/verify-evidence.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import { admit } from '../manifest/admit.ts';
-import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
 import type { Verification } from '../verification.ts';
 import {
@@ -25,6 +24,7 @@ import {
   checkReportData,
   checkRuntimeData,
   type HeadJudge,
+  type AgreementTrust,
 } from './check-binding.ts';
 import { checkEvidence } from './check-evidence.ts';
 import { checkToken, type PinnedToken } from './check-token.ts';
@@ -32,12 +32,10 @@ import { pinnedIssuers, type PinnedIssuer } from './pinned-issuers.ts';
 import { markVerified, type VerifiedPeer } from './verified-peer.ts';
 
 /** Whom a caller wants to talk to, and by what it judges. */
-export interface PeerTrust {
-  readonly manifest: TrustedManifest;
+export interface PeerTrust extends AgreementTrust {
   readonly service: string;
   /** The caller's own, 16 to 64 random bytes; without it, evidence may be old. */
   readonly nonce?: Bytes | undefined;
-  readonly at: Date;
   /** Keys of issuers, from anywhere: those count whose thumbprints the manifest lists. */
   readonly issuerKeys?: readonly Jwk[] | undefined;
   /** Whether a token must agree with the evidence; false unless told. */
@@ -91,7 +89,7 @@ export async function verifyPeer(
   const data = checkRuntimeData(list, envelope.runtimeData, service);
   if (data === undefined) return refuse();
   await checkNonce(list, data, envelope, trust.nonce);
-  checkManifest(list, data, manifest.id);
+  const manifestId = checkManifest(list, data, trust);
   await checkRecentHeads(list, data, trust.judgeHeads);
   const appraisal = admit(manifest.manifest, service, claims);
   list.include(appraisal.checks);
@@ -100,11 +98,11 @@ export async function verifyPeer(
   const before = list.checks.find(({ outcome }) => outcome === 'failed');
   if (!appraisal.ok && appraisal.checks.some(({ check }) => check === before?.check))
     return { ok: false, code: appraisal.code ?? 'refused', checks: list.checks };
-  if (list.code !== undefined) return refuse();
+  if (list.code !== undefined || manifestId === undefined) return refuse();
   return list.result(
     markVerified({
       service,
-      manifestId: manifest.id,
+      manifestId,
       simulated: claims.simulated,
       tee: claims.tee,
       sig: keyOf(data, 'sig'),
