@@ -210,7 +210,7 @@ export {
 } from './policy/policy-claim.ts';
 export { policyHash, policyTokenHash } from './policy/policy-hash.ts';
 export type { ConditionTrace, NearMiss, RuleTrace } from './policy/trace.ts';
-export { brokerKeyOf } from './head/broker-statement.ts';
+export { BROKER_ANSWER, brokerKeyOf } from './head/broker-statement.ts';
 export { checkHead, checkHeads, type HeadTrust } from './head/check-head.ts';
 export {
   signCounterReceipt,

@@ -15,8 +15,8 @@ import { AttesterError } from './attester-error.ts';
 /** What an identity is made of. */
 export interface IdentityOptions {
   readonly service: string;
-  /** Ids of the manifests by which the service runs. */
-  readonly manifests: readonly string[];
+  /** Ids of the manifests by which the service runs; a function where they change as it runs. */
+  readonly manifests: readonly string[] | (() => readonly string[]);
   readonly attester: Attester;
   /** The channel's key configurations (`application/ohttp-keys`). */
   readonly ohttp?: Bytes | undefined;
@@ -52,6 +52,8 @@ export interface ServiceIdentity extends EvidenceSource {
 
 interface Kept {
   readonly token: string;
+  /** Those that it names: when others are in force it is replaced at once. */
+  readonly manifests: string;
   /** When a quarter of its life is left; milliseconds since 1970. */
   readonly renewAt: number;
   readonly endsAt: number;
@@ -64,11 +66,15 @@ interface Kept {
  */
 export async function createIdentity(options: IdentityOptions): Promise<ServiceIdentity> {
   const { attester, heads, tokens, onTokenFailure, now = () => new Date() } = options;
+  const given = options.manifests;
+  const manifests = (): readonly string[] =>
+    (typeof given === 'function' ? given() : given).toSorted();
   const [sigKey, encKey] = await Promise.all([makeSigKey(), makeEncKey()]);
   const runtimeData = await runtimeDataOf(options, sigKey.publicKey, encKey.publicKey);
   const prove = async (nonce?: Bytes): Promise<{ evidence: Bytes; runtimeData: Bytes }> => {
     const data = encodeRuntimeData({
       ...runtimeData,
+      manifests: manifests(),
       ...(heads === undefined ? {} : { heads: heads() }),
       ...(nonce === undefined ? {} : { nonce: encodeBase64url(nonce) }),
     });
@@ -77,23 +83,25 @@ export async function createIdentity(options: IdentityOptions): Promise<ServiceI
 
   const fetchToken = async (): Promise<Kept> => {
     if (tokens === undefined) throw new AttesterError('no_token_source', options.service);
+    const named = manifests().join();
     const [token] = await tokens(await prove());
     if (token === undefined) throw new AttesterError('bad_token', 'no token came');
     const life = lifeOf(token);
     const soon = now().getTime() + (options.tokenSeconds ?? Number.POSITIVE_INFINITY) * 1000;
-    return { token, ...life, renewAt: Math.min(life.renewAt, soon) };
+    return { token, manifests: named, ...life, renewAt: Math.min(life.renewAt, soon) };
   };
   let kept: Kept | undefined;
   let pending: Promise<Kept> | undefined;
   const token = async (): Promise<string> => {
-    if (kept !== undefined && now().getTime() < kept.renewAt) return kept.token;
+    const isGood = kept !== undefined && now().getTime() < kept.renewAt;
+    if (isGood && kept?.manifests === manifests().join()) return kept.token;
     pending ??= fetchToken().finally(() => {
       pending = undefined;
     });
     try {
       kept = await pending;
     } catch (error) {
-      // The last quarter of the old one's life is there for this.
+      // The last quarter of the old one's life is there for this, and the bridge between manifests.
       if (kept === undefined || now().getTime() >= kept.endsAt) throw error;
       onTokenFailure?.(error);
     }
@@ -142,14 +150,13 @@ async function makeEncKey(): Promise<CryptoKeyPair> {
 }
 
 async function runtimeDataOf(
-  { service, manifests, ohttp, models, tls }: IdentityOptions,
+  { service, ohttp, models, tls }: IdentityOptions,
   sig: CryptoKey,
   enc: CryptoKey,
-): Promise<RuntimeData> {
+): Promise<Omit<RuntimeData, 'manifests'>> {
   return {
     cloister: 1,
     service,
-    manifests: manifests.toSorted(),
     keys: [await publicKey('sig', sig), await publicKey('enc', enc)],
     ...(ohttp === undefined ? {} : { ohttp: encodeBase64url(ohttp) }),
     ...(tls === undefined ? {} : { tls }),

@@ -1,4 +1,9 @@
-import type { TrustedManifest, Verification, VerifiedPeer } from '@cloister/attestation';
+import {
+  BROKER_ANSWER,
+  type TrustedManifest,
+  type Verification,
+  type VerifiedPeer,
+} from '@cloister/attestation';
 import {
   canonicalJson,
   decodeUtf8,
@@ -130,7 +135,7 @@ export function refusedVerification<T>(refusal: BrokerRefusal): Verification<T> 
   return {
     ok: false,
     code: refusal.code,
-    checks: [{ check: 'answer of the broker', outcome: 'failed', code: refusal.code }],
+    checks: [{ check: BROKER_ANSWER, outcome: 'failed', code: refusal.code }],
   };
 }
 

@@ -37,6 +37,14 @@ export async function fetchManifestText(source: HeadSource): Promise<string> {
   return JSON.stringify(body);
 }
 
+/** The files of all manifests that were ever in force at a broker, oldest first, as texts. */
+export async function fetchManifestHistory(source: HeadSource): Promise<readonly string[]> {
+  const body = await get(source, '/v1/manifest/history');
+  const { manifests } = body;
+  if (!Array.isArray(manifests)) throw new ClientError('malformed_answer', 'manifest history');
+  return manifests.map((file) => JSON.stringify(file));
+}
+
 /** Keeps the heads of the own party's broker, and perhaps of another one. */
 export interface HeadFeed {
   readonly keeper: HeadKeeper;

@@ -6,6 +6,7 @@ import type {
 } from '@cloister/attestation';
 import { MalformedError, type Bytes } from '@cloister/bytes';
 import type { CallSigner, Fetch } from '@cloister/channel';
+import type { HpkePrimitives } from '@cloister/crypto';
 import { BrokerClient, type AttestedIdentity } from './broker-client.ts';
 import { createHeadFeed, type HeadFeed } from './broker-heads.ts';
 import { createHeadJudge } from './head-judge.ts';
@@ -22,6 +23,8 @@ export interface BrokerSessionOptions {
   /** The host's clock. */
   readonly now: () => Date;
   readonly random: (length: number) => Bytes;
+  /** WebCrypto unless given; in Node `nodeChannelPrimitives()`. */
+  readonly primitives?: HpkePrimitives | undefined;
 }
 
 /** A service's dealings with the brokers: time from their heads, secrets under leases, counters. */
@@ -36,33 +39,67 @@ export interface BrokerSession {
     name: string,
     identity: AttestedIdentity,
   ): (held: ReleasedSecret | undefined) => Promise<Verification<ReleasedSecret>>;
-  /** The broker that keeps a counter of the manifest; the signer proves who calls. */
-  counterKeeper(name: string, signCall: CallSigner): BrokerClient;
+  /** The broker that keeps a counter of the manifest in force; the signer proves who calls. */
+  counterKeeper(name: string, signCall: CallSigner): CounterKeeper;
+  /** The broker that made a secret of the manifest in force; the signer proves who calls. */
+  secretKeeper(name: string, signCall: CallSigner): SecretKeeper;
+  /** Goes on with the manifest that follows: brokers are verified anew, the heads stay. */
+  follow(manifest: TrustedManifest): void;
 }
+
+/** What a service does with a counter. */
+export type CounterKeeper = Pick<BrokerClient, 'readCounter' | 'advanceCounter'>;
+/** What a service does with a secret besides asking for it. */
+export type SecretKeeper = Pick<BrokerClient, 'destroyVersion'>;
 
 /** Begins to deal with the brokers that a manifest names. */
 export function createBrokerSession(options: BrokerSessionOptions): BrokerSession {
-  const { manifest, service, brokers } = options;
+  const { service, brokers } = options;
+  let { manifest } = options;
   const heads = createHeadFeed(options);
   const now = (): Date => heads.keeper.now();
   const clientOf = (owner: string | undefined, signCall?: CallSigner): BrokerClient => {
     const baseUrl = owner === undefined ? undefined : brokers[owner];
     if (baseUrl === undefined) throw new MalformedError('bad_value', 'brokers: one is missing');
-    const { transport, random } = options;
-    return new BrokerClient({ baseUrl, manifest, transport, now, random, signCall });
+    const { transport, random, primitives } = options;
+    return new BrokerClient({ baseUrl, manifest, transport, now, random, signCall, primitives });
+  };
+  const ownerOf = (name: string): string | undefined =>
+    (manifest.manifest.secrets ?? {})[name]?.owner;
+  /** A client for as long as its manifest is in force: what it verified counts no longer. */
+  const perManifest = (make: () => BrokerClient): (() => BrokerClient) => {
+    let made: { readonly id: string; readonly client: BrokerClient } | undefined;
+    return () => {
+      if (made?.id !== manifest.id) made = { id: manifest.id, client: make() };
+      return made.client;
+    };
   };
   return {
     heads,
     judgeHeads: createHeadJudge(heads),
     now,
     askFor(name, identity) {
-      const { secrets = {} } = manifest.manifest;
-      const client = clientOf(secrets[name]?.owner);
+      const client = perManifest(() => clientOf(ownerOf(name)));
       const query = { name, service, identity };
       return (held) =>
-        held === undefined ? client.fetchSecret(query) : client.renewLease(query, held);
+        held === undefined ? client().fetchSecret(query) : client().renewLease(query, held);
     },
-    counterKeeper: (name, signCall) =>
-      clientOf((manifest.manifest.counters ?? {})[name]?.owner, signCall),
+    counterKeeper(name, signCall) {
+      const counters = (): Readonly<Record<string, { readonly owner: string }>> =>
+        manifest.manifest.counters ?? {};
+      const client = perManifest(() => clientOf(counters()[name]?.owner, signCall));
+      return {
+        readCounter: (...args) => client().readCounter(...args),
+        advanceCounter: (...args) => client().advanceCounter(...args),
+      };
+    },
+    secretKeeper(name, signCall) {
+      const client = perManifest(() => clientOf(ownerOf(name), signCall));
+      return { destroyVersion: (...args) => client().destroyVersion(...args) };
+    },
+    follow(next) {
+      manifest = next;
+      heads.keeper.follow(next);
+    },
   };
 }

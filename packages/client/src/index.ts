@@ -70,8 +70,17 @@ export {
   createBrokerSession,
   type BrokerSession,
   type BrokerSessionOptions,
+  type CounterKeeper,
+  type SecretKeeper,
 } from './broker-session.ts';
 export { createHeadJudge } from './head-judge.ts';
+export {
+  followBroker,
+  ManifestFollower,
+  type Agreement,
+  type ManifestFollowerOptions,
+  type Offer,
+} from './manifest-follower.ts';
 export {
   PARTY_STATEMENT_TYP,
   signPartyStatement,

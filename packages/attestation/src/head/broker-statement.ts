@@ -18,6 +18,9 @@ export type BrokerStatementTyp =
   | 'cloister-counter+jws'
   | 'cloister-witness+jws';
 
+/** The check that fails where a verified broker itself says no, with its code. */
+export const BROKER_ANSWER = 'answer of the broker';
+
 const MAX_STATEMENT = 256 * 1024;
 
 /** Signs a statement as a broker: a compact JWS (ES256) over canonical JSON. */

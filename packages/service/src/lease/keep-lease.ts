@@ -1,4 +1,4 @@
-import type { ReleasedSecret, Verification } from '@cloister/attestation';
+import { BROKER_ANSWER, type ReleasedSecret, type Verification } from '@cloister/attestation';
 import { ConfigError } from '../config-error.ts';
 import { errorCode } from '../log.ts';
 
@@ -8,6 +8,11 @@ export interface LeaseOptions {
   readonly name: string;
   /** Asks the broker: for the first lease, or for the renewal of the one that is held. */
   readonly ask: (held: ReleasedSecret | undefined) => Promise<Verification<ReleasedSecret>>;
+  /**
+   * Looks for a newer manifest; whether there is another one in force now. Asked where the broker
+   * goes by another manifest than this service.
+   */
+  readonly catchUp?: (() => Promise<boolean>) | undefined;
   /** The time, never behind the newest head (design 2.1, rule 8). */
   readonly now: () => Date;
   /** Told, each time, that the broker gives nothing yet, or did not renew: the code says why. */
@@ -25,6 +30,8 @@ export interface HeldLease {
   readonly secret: ReleasedSecret;
   /** Whether the lease runs: when it has ended, nothing may be done with the secret. */
   isRunning(): boolean;
+  /** Renews it now: a newer manifest is in force, or there may be newer versions. */
+  renew(): Promise<void>;
   /** Ends the renewals. */
   stop(): void;
 }
@@ -46,42 +53,60 @@ const LATER: ReadonlySet<string> = new Set([
   'sealed',
   'busy',
 ]);
+const UNREACHABLE = 'broker_unreachable';
+/** The broker and this service go by different manifests: one of them has not heard yet. */
+const OTHER_MANIFEST = 'manifest_mismatch';
+/** The broker knows nothing of the lease, after its party gave up its newest log: a new one. */
+const LEASE_UNKNOWN = 'lease_unknown';
 
 /**
  * Gets a secret from its owner's broker (design 2.1, rule 6) and keeps its lease. At the start it
  * waits for a broker that is not there; a broker that refuses is the end: ConfigError. Later, what
- * fails is tried again until the lease is over.
+ * fails is tried again until the lease is over; where the verified broker itself says no, as it does
+ * to code that the manifest no longer admits, the lease is over at once, until it says yes.
  */
 export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
   const { name, now, onFailure, onRenewed, retryMs = RETRY_MS } = options;
   let secret = await firstRelease(options, retryMs);
   let timer: NodeJS.Timeout | undefined;
+  let pending: Promise<void> | undefined;
   let stopped = false;
-  const renew = async (): Promise<number> => {
+  let refused = false;
+  const attempt = async (): Promise<number> => {
     try {
-      const next = await askOnce(options, secret);
-      if (typeof next !== 'string') {
-        secret = next;
-        await onRenewed?.(next);
-        return untilRenewal(next);
+      const next = await askNewly(options, secret);
+      if ('secret' in next) {
+        ({ secret } = next);
+        refused = false;
+        await onRenewed?.(secret);
+        return untilRenewal(secret);
       }
-      onFailure(next);
+      refused = next.final;
+      onFailure(next.code);
     } catch (error) {
       onFailure(errorCode(error));
     }
     return retryMs;
   };
-  const schedule = (ms: number): void => {
-    if (stopped) return;
-    timer = setTimeout(() => void renew().then(schedule), ms).unref();
+  const renew = (): Promise<void> => {
+    clearTimeout(timer);
+    pending ??= attempt()
+      .then((ms) => {
+        if (!stopped) timer = setTimeout(() => void renew(), ms).unref();
+      })
+      .finally(() => {
+        pending = undefined;
+      });
+    return pending;
   };
-  schedule(untilRenewal(secret));
+  timer = setTimeout(() => void renew(), untilRenewal(secret)).unref();
   return {
     name,
     get secret() {
       return secret;
     },
-    isRunning: () => secret.exp * 1000 > now().getTime(),
+    isRunning: () => !refused && secret.exp * 1000 > now().getTime(),
+    renew,
     stop: () => {
       stopped = true;
       clearTimeout(timer);
@@ -94,30 +119,47 @@ const untilRenewal = ({ issued, exp }: ReleasedSecret): number =>
 
 async function firstRelease(options: LeaseOptions, retryMs: number): Promise<ReleasedSecret> {
   for (;;) {
-    const first = await askOnce(options, undefined);
-    if (typeof first !== 'string') return first;
-    options.onFailure(first);
-    if (!LATER.has(first) && first !== UNREACHABLE)
-      throw new ConfigError(`${options.name}: the key broker is not trusted or refuses (${first})`);
+    const first = await askNewly(options, undefined);
+    if ('secret' in first) return first.secret;
+    const { code } = first;
+    options.onFailure(code);
+    if (!LATER.has(code) && code !== UNREACHABLE)
+      throw new ConfigError(`${options.name}: the key broker is not trusted or refuses (${code})`);
     await new Promise((resolve) => {
       setTimeout(resolve, retryMs);
     });
   }
 }
 
-const UNREACHABLE = 'broker_unreachable';
+/** What came of a question: a release, or why there is none. */
+type Asked =
+  | { readonly secret: ReleasedSecret }
+  | {
+      readonly code: string;
+      /** Whether the verified broker itself said no, and means this service. */
+      readonly final: boolean;
+    };
 
-/** The release, or the code of what was said instead. */
-async function askOnce(
-  { ask }: LeaseOptions,
-  held: ReleasedSecret | undefined,
-): Promise<ReleasedSecret | string> {
+/** Asks; and once more where a newer manifest was found, or the broker knows no such lease. */
+async function askNewly(options: LeaseOptions, held: ReleasedSecret | undefined): Promise<Asked> {
+  const first = await askOnce(options, held);
+  if ('secret' in first) return first;
+  if (first.code === OTHER_MANIFEST)
+    return (await options.catchUp?.()) === true ? askOnce(options, held) : first;
+  return first.code === LEASE_UNKNOWN && held !== undefined ? askOnce(options, undefined) : first;
+}
+
+async function askOnce({ ask }: LeaseOptions, held: ReleasedSecret | undefined): Promise<Asked> {
   try {
     const verdict = await ask(held);
-    return verdict.ok ? verdict.claims : verdict.code;
+    if (verdict.ok) return { secret: verdict.claims };
+    const { code, checks } = verdict;
+    const said = checks.some((one) => one.check === BROKER_ANSWER && one.outcome === 'failed');
+    const mendable = LATER.has(code) || code === OTHER_MANIFEST || code === LEASE_UNKNOWN;
+    return { code, final: said && !mendable };
   } catch (error) {
     // Nobody could be asked: no network, a broker that is starting, an answer that is none.
-    if (error instanceof Error && 'code' in error) return UNREACHABLE;
+    if (error instanceof Error && 'code' in error) return { code: UNREACHABLE, final: false };
     throw error;
   }
 }
