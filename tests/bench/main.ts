@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Report } from './figure.ts';
 
-const GROUPS = ['evidence', 'attestation', 'channel', 'inference', 'cache'] as const;
+const GROUPS = ['evidence', 'attestation', 'channel', 'inference', 'cache', 'broker'] as const;
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean', default: false }, only: { type: 'string' } },

@@ -97,15 +97,22 @@ class Feed {
 
   /** Up to `length` bytes: fewer only at the end. */
   async take(length: number): Promise<Bytes> {
-    const out = new Uint8Array(length);
+    let out = new Uint8Array(0);
     let filled = 0;
     while (filled < length && !(await this.atEnd())) {
       const part = this.#piece.subarray(0, length - filled);
+      const end = filled + part.length;
+      if (end > out.length) {
+        // What is small comes in one piece: a key must not cost the collector of garbage 1 MiB.
+        const larger = new Uint8Array(filled === 0 ? end : length);
+        larger.set(out);
+        out = larger;
+      }
       out.set(part, filled);
-      filled += part.length;
+      filled = end;
       this.#piece = this.#piece.subarray(part.length);
     }
-    return filled === length ? out : out.slice(0, filled);
+    return filled === out.length ? out : out.slice(0, filled);
   }
 
   async atEnd(): Promise<boolean> {
