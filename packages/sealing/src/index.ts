@@ -1,4 +1,11 @@
-export { createWrappedKey, unwrapKey, type NewKey } from './key-ring.ts';
+export {
+  createWrappedKey,
+  rewrapKey,
+  unwrapKey,
+  type NewKey,
+  type NumberedKey,
+  type UnwrappedKey,
+} from './key-ring.ts';
 export { openBytes, sealBytes } from './model-file.ts';
 export { encodeObjectRef, type ObjectRef } from './object-ref.ts';
 export { CHUNK_LENGTH, openBlob, sealBlob, type ByteSource } from './sealed-blob.ts';

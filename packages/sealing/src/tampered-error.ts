@@ -1,6 +1,8 @@
 /** What was found wrong with stored bytes. Stable: callers switch on it, messages may change. */
 export type TamperedCode =
   | 'not_authentic'
+  /** Wrapped by a version of the tenant key that nobody here has: not yet, or destroyed. */
+  | 'tenant_key_unknown'
   | 'chain_broken'
   | 'log_truncated'
   | 'entry_missing'

@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Random, SealingKey, TamperedError } from '@cloister/sealing';
-import { ConfigError, openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
+import type { Random, TamperedError } from '@cloister/sealing';
+import { openPostgresStore, openSqliteStore, type Store } from '@cloister/service';
 import type { RestoreOrder } from './restore/restore-order.ts';
 import { openBlobFolder } from './store/blob-folder.ts';
 import { watchFile } from './store/file-watch.ts';
 import type { HeadAnchor } from './store/head-anchor.ts';
 import { createImageVault, type ImageVault } from './store/image-vault.ts';
 import { type Ledger, openLedger } from './store/ledger.ts';
+import type { TenantKey } from './store/tenant-keys.ts';
 import { upgradeDatabase } from './store/upgrade-database.ts';
 
 /** Where the data of a deployment are, and what they are opened with. */
@@ -21,8 +22,10 @@ export interface DataOptions {
   /** Most pages of 4 KiB that an embedded database may have. */
   readonly maxPages?: number | undefined;
   readonly tenant: string;
-  /** The tenant keys, the newest first. */
-  readonly tenantKeys: readonly SealingKey[];
+  /** The tenant keys, first the one that wraps what is new. */
+  readonly tenantKeys: readonly TenantKey[];
+  /** Gets them anew, where another replica wraps by one that is not here. */
+  readonly renewKeys?: (() => Promise<readonly TenantKey[]>) | undefined;
   readonly anchor: HeadAnchor;
   readonly anchorWithin: number | 'answer';
   /** The party's word on a log that does not contain what was anchored. */
@@ -52,12 +55,9 @@ export async function openData(options: DataOptions): Promise<OpenedData> {
   const { folder, postgres, random, now, onFailure } = options;
   const store = await openDatabase(options);
   try {
-    const [tenantKey, ...olderTenantKeys] = options.tenantKeys;
-    if (tenantKey === undefined) throw new ConfigError('tenant-key: none was released');
     const shared = postgres !== undefined;
     const watch = shared ? undefined : watchFile(join(folder, DATABASE));
-    const keys = { tenantKey, olderTenantKeys };
-    const ledger = await openLedger({ ...options, ...keys, store, shared, watch });
+    const ledger = await openLedger({ ...options, store, shared, watch });
     const vault = createImageVault({
       blobs: openBlobFolder(options.blobs ?? join(folder, 'blobs')),
       ledger,

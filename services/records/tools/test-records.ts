@@ -17,7 +17,6 @@ import {
   type JsonObject,
   parseJsonObject,
 } from '@cloister/bytes';
-import { importSealingKey } from '@cloister/sealing';
 import {
   type Cache,
   createLog,
@@ -34,6 +33,7 @@ import { Sessions } from '../src/sign-in/sessions.ts';
 import { openBlobFolder } from '../src/store/blob-folder.ts';
 import { createImageVault } from '../src/store/image-vault.ts';
 import { openLedger } from '../src/store/ledger.ts';
+import { testTenantKey } from './test-tenant-key.ts';
 
 export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const N = 1 << 14;
@@ -73,8 +73,8 @@ export async function startOn(
 ): Promise<Running> {
   const running = { at: new Date(), lines: [] as string[], tasks: [] as string[] };
   const now = () => running.at;
-  const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(3));
-  const ledger = await openLedger({ store, tenant: 'lamna', tenantKey, random, now, shared });
+  const tenantKeys = [await testTenantKey()];
+  const ledger = await openLedger({ store, tenant: 'lamna', tenantKeys, random, now, shared });
   const cache = given ?? createMemoryCache({ now });
   const own = await ensureOwnResources(ledger, ACCOUNTS, random);
   const blobs = openBlobFolder(join(folder, 'blobs'));

@@ -1,14 +1,14 @@
 /** One store for several ledgers of a test, as a database server is. Not part of the service. */
 import { randomBytes } from 'node:crypto';
 import type { Bytes } from '@cloister/bytes';
-import { importSealingKey } from '@cloister/sealing';
 import { openSqliteStore, type Store, StoreError } from '@cloister/service';
 import type { Anchored, HeadAnchor } from '../src/store/head-anchor.ts';
 import { type Ledger, type LedgerOptions, openLedger } from '../src/store/ledger.ts';
+import { testTenantKey } from './test-tenant-key.ts';
 
 /** Random bytes. */
 export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
-const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(7));
+const tenantKeys = [await testTenantKey()];
 
 /** A server in memory. */
 export interface MemoryServer {
@@ -74,7 +74,7 @@ export function memoryAnchor(): { readonly anchor: HeadAnchor; kept: () => Ancho
 
 /** A replica's ledger. */
 export function openReplica(store: Store, options: Partial<LedgerOptions> = {}): Promise<Ledger> {
-  const rest = { tenant: 'lamna', tenantKey, random, now: () => new Date(), shared: true };
+  const rest = { tenant: 'lamna', tenantKeys, random, now: () => new Date(), shared: true };
   return openLedger({ ...rest, ...options, store });
 }
 

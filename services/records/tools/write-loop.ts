@@ -4,14 +4,14 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { importSealingKey } from '@cloister/sealing';
 import { openSqliteStore } from '@cloister/service';
 import { openLedger } from '../src/store/ledger.ts';
+import { testTenantKey } from './test-tenant-key.ts';
 
 const ledger = await openLedger({
   store: openSqliteStore(process.argv[2] ?? ''),
   tenant: 'lamna',
-  tenantKey: await importSealingKey('tenant', new Uint8Array(32).fill(7)),
+  tenantKeys: [await testTenantKey()],
   random: (length) => new Uint8Array(randomBytes(length)),
   now: () => new Date(),
 });

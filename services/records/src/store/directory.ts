@@ -28,6 +28,9 @@ export interface RecordEvent {
   readonly at: number;
 }
 
+/** Type and id under which the log says that all keys are wrapped by a tenant key. */
+export const REWRAP = { type: 'Rewrap', id: 'tenant-key' } as const;
+
 /** Type and id under which notifications stand in the log; their version is the cursor. */
 export const EVENT = { type: 'Event', id: 'event' } as const;
 const EVENTS_KEPT = 1000;
@@ -46,6 +49,8 @@ export class Directory {
   #hashes: Bytes = new Uint8Array(32 * 1024);
   #events: RecordEvent[] = [];
   #cursor = 0;
+  #rewraps = 0;
+  #rewrappedTo = 0;
 
   /** The current state of a resource, or undefined where there is none of that id. */
   find(type: string, id: string): Known | undefined {
@@ -57,6 +62,7 @@ export class Directory {
     if (type === EVENT.type) return this.#cursor;
     if (type === SESSION_TYPE) return this.sessions.get(id)?.version ?? 0;
     if (type === LEASE_TYPE) return this.jobs.lease(id)?.version ?? 0;
+    if (type === REWRAP.type) return this.#rewraps;
     return this.find(type, id)?.positions.length ?? 0;
   }
 
@@ -68,6 +74,16 @@ export class Directory {
   /** Name of the key under which a patient's record is sealed. */
   patientKey(patient: string): string | undefined {
     return this.#patientKeys.get(patient);
+  }
+
+  /** The names of all patients' keys. */
+  get keyNames(): Iterable<string> {
+    return this.#patientKeys.values();
+  }
+
+  /** The version of the tenant key under which all keys are wrapped, or a newer one; 0 at first. */
+  get rewrappedTo(): number {
+    return this.#rewrappedTo;
   }
 
   /** The chain's hash at a position; position 0 is the empty log. */
@@ -108,6 +124,7 @@ export class Directory {
     }
     if (type === SESSION_TYPE) return this.sessions.apply(id, version, content, at);
     if (type === LEASE_TYPE) return this.jobs.applyLease(id, version, content, at);
+    if (type === REWRAP.type) return this.#applyRewrap(version, content);
     if (type === 'Task') this.jobs.applyTask(id, content, at);
     if (type === 'Patient') {
       this.#patientKeys.set(id, key);
@@ -127,6 +144,11 @@ export class Directory {
     let ofType = this.#types.get(type);
     if (ofType === undefined) this.#types.set(type, (ofType = new Map<string, Known>()));
     ofType.set(id, known);
+  }
+
+  #applyRewrap(version: number, { tenantKey }: JsonObject): void {
+    this.#rewraps = version;
+    if (typeof tenantKey === 'number') this.#rewrappedTo = Math.max(this.#rewrappedTo, tenantKey);
   }
 
   #applyEvent(event: RecordEvent): void {

@@ -11,11 +11,12 @@ import { after, describe, it } from 'node:test';
 import type { Bytes, JsonObject } from '@cloister/bytes';
 import { importSealingKey, TamperedError } from '@cloister/sealing';
 import { openSqliteStore, type SqliteStoreOptions, StoreError } from '@cloister/service';
+import { testTenantKey } from '../../tools/test-tenant-key.ts';
 import type { Anchored, HeadAnchor } from './head-anchor.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
 const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
-const tenantKey = await importSealingKey('tenant', new Uint8Array(32).fill(7));
+const tenantKeys = [await testTenantKey()];
 const folder = mkdtempSync(join(tmpdir(), 'cloister-records-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -30,7 +31,7 @@ function open({ file = newFile(), anchor, ...options }: Open = {}): Promise<Ledg
   return openLedger({
     store,
     tenant: 'lamna',
-    tenantKey,
+    tenantKeys,
     random,
     now,
     ...(anchor ? { anchor } : {}),
@@ -246,7 +247,7 @@ describe('a database that was changed', () => {
     const ledger = await openLedger({
       store,
       tenant: 'lamna',
-      tenantKey,
+      tenantKeys,
       random,
       now,
     });
@@ -284,7 +285,13 @@ describe('a database that was changed', () => {
     const store = openSqliteStore(file);
     const other = await importSealingKey('tenant', random(32));
     await assert.rejects(
-      openLedger({ store, tenant: 'lamna', tenantKey: other, random, now }),
+      openLedger({
+        store,
+        tenant: 'lamna',
+        tenantKeys: [{ ...(await testTenantKey()), key: other }],
+        random,
+        now,
+      }),
       tampered('not_authentic'),
     );
     await store.close();

@@ -14,8 +14,10 @@ import type { HeadAnchor } from './head-anchor.ts';
 import { LedgerWriter } from './ledger-writer.ts';
 import { LogKeys, type OwnKey } from './log-keys.ts';
 import { LogReader } from './log-reader.ts';
+import { type RewrapOptions, type Rewrapped, Rewrapper } from './rewrapper.ts';
 import { RolledBackError } from './rolled-back-error.ts';
 import type { CommitOptions, NewEntry, Stored } from './sealed-group.ts';
+import type { TenantKey } from './tenant-keys.ts';
 import { shareRuns, Watches } from './watches.ts';
 
 /** What a ledger is opened with. */
@@ -23,9 +25,10 @@ export interface LedgerOptions {
   readonly store: Store;
   /** The deployment's name: part of every key and of the chain's beginning. */
   readonly tenant: string;
-  readonly tenantKey: SealingKey;
-  /** The tenant keys before it, which wrapped what is older. */
-  readonly olderTenantKeys?: readonly SealingKey[] | undefined;
+  /** First the one that wraps what is new; all the others open as well. */
+  readonly tenantKeys: readonly TenantKey[];
+  /** Gets the tenant keys anew, where a wrap names a version that is not here. */
+  readonly renewKeys?: (() => Promise<readonly TenantKey[]>) | undefined;
   readonly random: Random;
   readonly now: () => Date;
   /** Whether other processes write to the same store: then this one follows what they write. */
@@ -66,6 +69,13 @@ export interface Ledger {
   patientKey(patient: string): Promise<SealingKey>;
   /** One of the log's own keys, the same for all replicas. */
   ownKey(id: OwnKey): Promise<SealingKey>;
+  /** Goes on with these tenant keys: the first wraps what is new from now on, all of them open. */
+  useTenantKeys(keys: readonly TenantKey[]): void;
+  /**
+   * Wraps by the current tenant key what older ones wrap, and writes into the log when nothing is
+   * left: from then on the older ones may be destroyed. May be asked for again and by all replicas.
+   */
+  rewrap(options?: RewrapOptions): Promise<Rewrapped>;
   /** Whether this request's effects are in the log already (design 5). */
   hasRequest(request: Uint8Array<ArrayBuffer>): Promise<boolean>;
   /** Takes in all that was acknowledged by any replica before this was called. */
@@ -94,7 +104,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const { store, tenant, random, now, anchor, shared = false } = options;
   const { onFailure = () => undefined, anchorWithin = ANCHOR_MS } = options;
   const directory = new Directory();
-  const keys = new LogKeys(options);
+  const keys = new LogKeys({ ...options, lowestVersion: () => directory.rewrappedTo });
   const start = await emptyLogHead(tenant);
   const reader = new LogReader({ store, tenant, keys, directory, start });
   const anchored = await anchor?.read();
@@ -105,6 +115,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     throw new RolledBackError('log_truncated', { anchored, found: start, isOwnAnchor });
   });
   await reader.exclusive(() => reader.follow());
+  await keys.checkRead();
   const noticed = (error: unknown): void => {
     if (!(error instanceof TamperedError)) return onFailure(error);
     reader.fail(error);
@@ -140,6 +151,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       for (const listener of committed) listener();
     },
   });
+  const rewrapper = new Rewrapper({ store, directory, keys, writer, now });
   const refresh = shareRuns(() => reader.refresh());
   watches.add(shared ? FOLLOW_MS : WATCH_MS, refresh);
   if (keeper !== undefined) watches.add(ANCHOR_WATCH_MS, () => keeper.check());
@@ -159,6 +171,16 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     read: (type, id, version) => reader.read(type, id, version),
     patientKey: (patient) => keys.get(directory.patientKey(patient) ?? ''),
     ownKey: (id) => keys.get(id),
+    useTenantKeys: (tenantKeys) => keys.tenantKeys.use(tenantKeys),
+    async rewrap(rewrapOptions) {
+      reader.check();
+      try {
+        return await rewrapper.run(rewrapOptions);
+      } catch (error) {
+        if (error instanceof TamperedError) noticed(error);
+        throw error;
+      }
+    },
     hasRequest: (request) => store.hasMarker(request),
     async refresh() {
       reader.check();
@@ -171,6 +193,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     },
     async close() {
       watches.stop();
+      await rewrapper.stop();
       await writer.idle();
       await keeper?.close().catch(onFailure);
       await store.close();

@@ -2,20 +2,25 @@ import type { Kem, ReleasedSecret } from '@cloister/attestation';
 import { importChannelKeys, type ChannelKeys } from '@cloister/channel';
 import { currentVersion } from '@cloister/client';
 import type { HpkePrimitives } from '@cloister/crypto';
-import { importSealingKey, type SealingKey } from '@cloister/sealing';
+import { importSealingKey } from '@cloister/sealing';
 import { ConfigError } from '@cloister/service';
 import type { ChannelKeySource, DatedKeys } from '../channel-keys.ts';
+import type { TenantKey } from '../store/tenant-keys.ts';
 
 /**
  * The tenant keys that the hospital's broker released (design 4): first the one that wraps what is
  * new, then those before it, which are needed until all that they wrapped is wrapped anew.
  */
-export async function tenantKeysOf(secret: ReleasedSecret, at: Date): Promise<SealingKey[]> {
+export async function tenantKeysOf(secret: ReleasedSecret, at: Date): Promise<TenantKey[]> {
   const current = currentVersion(secret, at);
   if (current === undefined) throw new ConfigError('tenant-key: none has begun');
   const older = secret.versions.filter(({ version }) => version !== current.version);
   return Promise.all(
-    [current, ...older].map(({ value }) => importSealingKey('tenant', value.slice())),
+    [current, ...older].map(async ({ version, value, from }) => ({
+      version,
+      key: await importSealingKey('tenant', value.slice()),
+      from: new Date(from * 1000),
+    })),
   );
 }
 
@@ -23,8 +28,8 @@ export async function tenantKeysOf(secret: ReleasedSecret, at: Date): Promise<Se
 export interface ReleasedChannelKeysOptions {
   /** The newest release, under a lease that somebody keeps. */
   readonly secret: () => ReleasedSecret;
-  /** What the manifest admits. */
-  readonly kems: readonly Kem[];
+  /** What the manifest admits now. */
+  readonly kems: () => readonly Kem[];
   readonly now: () => Date;
   /** WebCrypto unless given. */
   readonly primitives?: HpkePrimitives;
@@ -45,7 +50,6 @@ export function createReleasedChannelKeys(options: ReleasedChannelKeysOptions): 
     const known = imported.get(version);
     if (known !== undefined) return known;
     const keys = await importChannelKeys(value, { primitives });
-    if (!kems.includes(keys.config.kem)) throw new ConfigError('channel-key: a KEM not agreed on');
     imported.set(version, keys);
     return keys;
   };
@@ -64,7 +68,10 @@ export function createReleasedChannelKeys(options: ReleasedChannelKeysOptions): 
       );
       for (const version of imported.keys())
         if (!released.versions.some((live) => live.version === version)) imported.delete(version);
-      return { shown: await keysOf(current), accepted };
+      const shown = await keysOf(current);
+      const isAgreed = ({ config }: ChannelKeys): boolean => kems().includes(config.kem);
+      if (!isAgreed(shown)) throw new ConfigError('channel-key: a KEM not agreed on');
+      return { shown, accepted: accepted.filter(({ keys }) => isAgreed(keys)) };
     },
   };
 }
