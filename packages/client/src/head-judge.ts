@@ -1,4 +1,4 @@
-import type { HeadJudge, Verification, VerifiedHead } from '@cloister/attestation';
+import type { Verification, VerifiedHead } from '@cloister/attestation';
 import type { HeadFeed } from './broker-heads.ts';
 
 /** What a newer head, fetched now, may mend. */
@@ -9,7 +9,9 @@ const MENDABLE: ReadonlySet<string> = new Set(['head_unknown', 'own_head_missing
  * time, and what it judges must name one of that party at most the lease older. Where it names one
  * that is not known yet, the brokers are asked once more; many who ask together ask once.
  */
-export function createHeadJudge(feed: HeadFeed): HeadJudge {
+export function createHeadJudge(
+  feed: HeadFeed,
+): (hashes: readonly string[]) => Promise<Verification<VerifiedHead>> {
   let pending: Promise<unknown> | undefined;
   const judge = (hashes: readonly string[]): Verification<VerifiedHead> => {
     const own = feed.keeper.check();
