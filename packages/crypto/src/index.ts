@@ -27,11 +27,25 @@ export {
   verifyMerkleInclusion,
 } from './merkle.ts';
 export {
+  alternativeNamesExtension,
+  readAlternativeNames,
+  type AlternativeNames,
+} from './x509/alternative-names.ts';
+export {
   parseCertificate,
   parseCertificateChain,
   verifyCertificateSignature,
   type Certificate,
 } from './x509/certificate.ts';
+export {
+  parseCertificationRequest,
+  verifyCertificationRequest,
+  type CertificationRequest,
+} from './x509/certification-request.ts';
+export {
+  createCertificationRequest,
+  type CertificationRequestInput,
+} from './x509/create-certification-request.ts';
 export { createCertificate, type CertificateInput } from './x509/create-certificate.ts';
 export { createCrl, type CrlInput, type RevokedInput } from './x509/create-crl.ts';
 export { parseCrl, verifyCrlSignature, type Crl } from './x509/crl.ts';
@@ -40,10 +54,12 @@ export {
   basicConstraintsExtension,
   crlDistributionPointsExtension,
   dnsNamesExtension,
+  extendedKeyUsageExtension,
   keyIdentifier,
   keyUsageExtension,
   subjectKeyIdentifierExtension,
   type ExtensionInput,
+  type KeyPurpose,
 } from './x509/encode-extensions.ts';
 export {
   EXTENSION,

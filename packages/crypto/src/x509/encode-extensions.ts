@@ -88,3 +88,18 @@ export function dnsNamesExtension(...names: readonly [string, ...string[]]): Ext
   const value = encodeDer(DER.SEQUENCE, ...names.map((name) => encodeDer(0x82, encodeUtf8(name))));
   return { oid: EXTENSION.SUBJECT_ALTERNATIVE_NAME, value };
 }
+
+const KEY_PURPOSES = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+/** One purpose of a certified key. */
+export type KeyPurpose = keyof typeof KEY_PURPOSES;
+
+/** An ExtendedKeyUsage extension (RFC 5280, 4.2.1.12); at least one purpose. */
+export function extendedKeyUsageExtension(
+  ...purposes: readonly [KeyPurpose, ...KeyPurpose[]]
+): ExtensionInput {
+  const oids = purposes.map((purpose) => encodeDerOid(KEY_PURPOSES[purpose]));
+  return { oid: EXTENSION.EXTENDED_KEY_USAGE, value: encodeDer(DER.SEQUENCE, ...oids) };
+}

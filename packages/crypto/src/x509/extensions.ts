@@ -23,6 +23,7 @@ export const EXTENSION = {
   CERTIFICATE_ISSUER: '2.5.29.29',
   CRL_DISTRIBUTION_POINTS: '2.5.29.31',
   AUTHORITY_KEY_IDENTIFIER: '2.5.29.35',
+  EXTENDED_KEY_USAGE: '2.5.29.37',
 } as const;
 
 /** What a certified key may be used for, in the order of its bits (RFC 5280, 4.2.1.3). */
