@@ -2,6 +2,12 @@
 export type ClientErrorCode =
   /** Nothing answered, or the connection broke: nothing is known about the request's effect. */
   | 'unavailable'
+  /** The server has seen this very message before: the first copy may have had its effect. */
+  | 'replayed'
+  /** A write may have had its effect or not, and asking once more did not tell: look before repeating. */
+  | 'unsure'
+  /** The caller's own guard stopped the request: it had no effect. */
+  | 'not_sent'
   /** An answer came that is not what the interface promises. */
   | 'malformed_answer'
   /** The answer is longer than the interface allows. */

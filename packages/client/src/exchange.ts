@@ -29,7 +29,8 @@ export interface ExchangeOptions {
 
 /**
  * Sends a request and reads its whole answer. A transport's own typed errors (those with a
- * `code`, such as the channel's) pass; everything else that breaks becomes `unavailable`.
+ * `code`, such as the channel's) and the reason of an abort pass; everything else that breaks becomes
+ * `unavailable`.
  */
 export async function exchange(
   fetch: Fetch,
@@ -41,12 +42,19 @@ export async function exchange(
     const body = await readBody(response, where, limit);
     return { status: response.status, headers: response.headers, body };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string') throw error;
-    throw new ClientError('unavailable', where, { cause: error });
+    throw failureOf(error, request.signal, where);
   }
 }
 
-async function readBody(response: Response, where: string, limit: number): Promise<Bytes> {
+/** What broke an exchange: its caller's abort and a transport's typed errors as they are. */
+export function failureOf(error: unknown, signal: AbortSignal, where: string): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error;
+  return new ClientError('unavailable', where, { cause: error });
+}
+
+/** Reads a whole body, within a limit. */
+export async function readBody(response: Response, where: string, limit: number): Promise<Bytes> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array();
   const parts: Uint8Array[] = [];
@@ -85,8 +93,13 @@ const CODES = new Map<number, ClientErrorCode>([
 /** Throws what an answer other than the expected ones means. */
 export function expectStatus(answer: Answer, where: string, ...expected: readonly number[]): void {
   if (expected.includes(answer.status)) return;
-  const code = CODES.get(answer.status) ?? (answer.status >= 500 ? 'server_error' : 'refused');
-  throw new ClientError(code, where, { status: answer.status, issues: issuesOf(answer) });
+  const issues = issuesOf(answer);
+  throw new ClientError(codeOf(answer.status, issues), where, { status: answer.status, issues });
+}
+
+function codeOf(status: number, [issue]: readonly Issue[]): ClientErrorCode {
+  if (status === 409 && (issue?.reason ?? issue?.code) === 'replayed') return 'replayed';
+  return CODES.get(status) ?? (status >= 500 ? 'server_error' : 'refused');
 }
 
 /**

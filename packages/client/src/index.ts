@@ -20,7 +20,6 @@ export {
   type Receipt,
 } from './receipt.ts';
 export type {
-  EventBatch,
   HeatMap,
   ImageType,
   NewPatient,
@@ -28,8 +27,9 @@ export type {
   Session,
   StoredImage,
 } from './records-api.ts';
-export { createRecordsClient, MRN_SYSTEM } from './records-client.ts';
-export type { Phase, RecordsEvent } from './records-events.ts';
+export { MRN_SYSTEM } from './records-bodies.ts';
+export { createRecordsClient } from './records-client.ts';
+export type { EventBatch, Phase, RecordsEvent } from './records-events.ts';
 export {
   displayName,
   type FindingView,
@@ -78,6 +78,7 @@ export {
   followBroker,
   ManifestFollower,
   type Agreement,
+  type AgreementListener,
   type ManifestFollowerOptions,
   type Offer,
 } from './manifest-follower.ts';

@@ -1,12 +1,18 @@
-import { decodeUtf8, encodeUtf8, MalformedError, type JsonObject } from '@cloister/bytes';
+import { encodeUtf8, type JsonObject } from '@cloister/bytes';
 import type { Fetch } from '@cloister/channel';
 import { ClientError } from './client-error.ts';
-import { exchange, expectStatus, jsonOf, type Answer } from './exchange.ts';
-import { numberOf, numbersOf, objectOf, objectsOf, readAnswer, textOf, textsOf } from './fields.ts';
-import type { HeatMap, NewPatient, RecordsClient, Session } from './records-api.ts';
-import { parseEvents } from './records-events.ts';
+import { exchange, expectStatus, failureOf, jsonOf, readBody, type Answer } from './exchange.ts';
+import { objectOf, objectsOf, readAnswer } from './fields.ts';
+import type { NewPatient, RecordsClient, StoredImage } from './records-api.ts';
 import {
-  displayName,
+  heatMapOf,
+  ifNoSuchNumber,
+  patientResource,
+  sessionOf,
+  storedImageOf,
+} from './records-bodies.ts';
+import { parseEvents, readEventStream } from './records-events.ts';
+import {
   evidenceView,
   expectType,
   findingView,
@@ -15,7 +21,9 @@ import {
   reportView,
   studyView,
   taskView,
+  type PatientView,
 } from './records-views.ts';
+import { onceMoreIfReplayed, writeSurely } from './records-writes.ts';
 
 /** Resources and lists. */
 const JSON_LIMIT = 8 << 20;
@@ -25,9 +33,7 @@ const IMAGE_LIMIT = 64 << 20;
 const PAGE = { _count: '200' };
 const BASE = 'https://records';
 const FHIR_JSON = 'application/fhir+json';
-/** The system of this deployment's record numbers. */
-export const MRN_SYSTEM = 'urn:cloister:mrn';
-
+const EVENT_STREAM = 'text/event-stream';
 /** Makes a client over a channel; the channel's own errors pass through it unchanged. */
 export function createRecordsClient(fetch: Fetch): RecordsClient {
   return clientOver(fetch, {});
@@ -35,18 +41,20 @@ export function createRecordsClient(fetch: Fetch): RecordsClient {
 
 /** Clients over several channels may share a session: its token is kept in one place. */
 function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
-  const call = async (
-    where: string,
-    path: string,
-    init: RequestInit & { expected?: readonly number[]; limit?: number } = {},
-  ): Promise<Answer> => {
+  const requestOf = (path: string, init: RequestInit): Request => {
     const headers = new Headers(init.headers);
     if (session.token !== undefined) headers.set('authorization', `Bearer ${session.token}`);
+    return new Request(`${BASE}${path}`, { ...init, headers });
+  };
+  const call = (where: string, path: string, init: CallInit = {}): Promise<Answer> => {
     const { expected = [200], limit = JSON_LIMIT, ...rest } = init;
-    const request = new Request(`${BASE}${path}`, { ...rest, headers });
-    const answer = await exchange(fetch, request, { where, limit });
-    expectStatus(answer, where, ...expected);
-    return answer;
+    const ask = async (): Promise<Answer> => {
+      const answer = await exchange(fetch, requestOf(path, rest), { where, limit });
+      expectStatus(answer, where, ...expected);
+      return answer;
+    };
+    // What has an effect is not asked again here.
+    return rest.method === undefined ? onceMoreIfReplayed(ask) : ask();
   };
   const read = async (type: string, id: string): Promise<JsonObject> => {
     const where = `read ${type}`;
@@ -69,15 +77,29 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
         .filter((resource) => resource['resourceType'] === type);
     });
   };
-  const create = async (type: string, resource: JsonObject): Promise<JsonObject> => {
+  const create = async (
+    type: string,
+    resource: JsonObject,
+    ifNoneExist?: string,
+  ): Promise<JsonObject> => {
     const where = `create ${type}`;
+    const condition = ifNoneExist === undefined ? {} : { 'if-none-exist': ifNoneExist };
     const answer = await call(where, `/fhir/${type}`, {
       method: 'POST',
-      headers: { 'content-type': FHIR_JSON, accept: FHIR_JSON, prefer: 'return=representation' },
+      headers: {
+        'content-type': FHIR_JSON,
+        accept: FHIR_JSON,
+        prefer: 'return=representation',
+        ...condition,
+      },
       body: encodeUtf8(JSON.stringify(resource)),
-      expected: [201],
+      expected: ifNoneExist === undefined ? [201] : [200, 201],
     });
     return readAnswer(where, () => expectType(jsonOf(answer, where), type));
+  };
+  const createPatient = async (patient: NewPatient, ifNoneExist?: string): Promise<PatientView> => {
+    const created = await create('Patient', patientResource(patient), ifNoneExist);
+    return readAnswer('create Patient', () => patientView(created));
   };
   const viewOne = async <T>(type: string, id: string, of: (r: JsonObject) => T): Promise<T> => {
     const resource = await read(type, id);
@@ -87,11 +109,14 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
   return {
     async signIn(user, password) {
       delete session.token;
-      const answer = await call('sign in', '/session', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: encodeUtf8(JSON.stringify({ user, password })),
-      });
+      // A session that nobody took up ends by itself.
+      const answer = await onceMoreIfReplayed(() =>
+        call('sign in', '/session', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: encodeUtf8(JSON.stringify({ user, password })),
+        }),
+      );
       const begun = readAnswer('sign in', () => sessionOf(jsonOf(answer, 'sign in')));
       session.token = begun.token;
       return begun;
@@ -100,15 +125,23 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
     async signOut() {
       if (session.token === undefined) return;
       try {
-        await call('sign out', '/session', { method: 'DELETE', expected: [204, 401] });
+        const end = { method: 'DELETE', expected: [204, 401] };
+        await onceMoreIfReplayed(() => call('sign out', '/session', end));
       } finally {
         delete session.token;
       }
     },
-    async createPatient(patient) {
-      const created = await create('Patient', patientResource(patient));
-      return readAnswer('create Patient', () => patientView(created));
-    },
+    createPatient: (patient) =>
+      writeSurely({
+        where: 'create Patient',
+        write: () => createPatient(patient),
+        // No two patients have one record number: asked once more, it is there at most once.
+        async find() {
+          const found = await createPatient(patient, ifNoSuchNumber(patient.mrn));
+          if (isOf(found, patient)) return found;
+          throw taken();
+        },
+      }),
     async searchPatients(text) {
       const name = text.trim();
       const found = await search('Patient', { ...PAGE, ...(name === '' ? {} : { name }) });
@@ -130,24 +163,19 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
       return view('search DiagnosticReport', found, reportView);
     },
     readStudy: (id) => viewOne('ImagingStudy', id, studyView),
-    async uploadImage(patient, image, type, { signal } = {}) {
-      const answer = await call('upload', `/images?patient=${encodeURIComponent(patient)}`, {
-        method: 'POST',
-        headers: { 'content-type': type },
-        body: new Uint8Array(image),
-        expected: [201],
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return readAnswer('upload', () => {
-        const stored = jsonOf(answer, 'upload');
-        const match = /^ImagingStudy\/(.+)$/.exec(textOf(stored, 'imagingStudy'));
-        if (match?.[1] === undefined) throw new MalformedError('bad_value', 'imagingStudy');
-        return {
-          study: match[1],
-          instance: textOf(stored, 'instance'),
-          mismatch: textsOf(stored, 'mismatch'),
-        };
-      });
+    uploadImage(patient, image, type, { signal } = {}) {
+      const upload = async (): Promise<StoredImage> => {
+        const answer = await call('upload', `/images?patient=${encodeURIComponent(patient)}`, {
+          method: 'POST',
+          headers: { 'content-type': type },
+          body: new Uint8Array(image),
+          expected: [201],
+          ...(signal === undefined ? {} : { signal }),
+        });
+        return readAnswer('upload', () => storedImageOf(jsonOf(answer, 'upload')));
+      };
+      // An image that is in the record already is found there, and not stored twice.
+      return writeSurely({ where: 'upload', write: upload, find: upload, signal });
     },
     async rendered(study) {
       const path = `/images/${encodeURIComponent(study)}/rendered`;
@@ -163,17 +191,27 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
       if (answer.status === 404) return undefined;
       return readAnswer('heat map', () => heatMapOf(jsonOf(answer, 'heat map')));
     },
-    async requestDiagnosis(study, patient) {
-      const created = await create('Task', {
-        resourceType: 'Task',
-        status: 'requested',
-        intent: 'order',
-        code: { coding: [{ system: 'urn:cloister:task', code: 'ai-inference' }] },
-        focus: { reference: `ImagingStudy/${study}` },
-        for: { reference: `Patient/${patient}` },
-      });
-      return readAnswer('create Task', () => taskView(created));
-    },
+    requestDiagnosis: (study, patient, known = []) =>
+      writeSurely({
+        where: 'create Task',
+        async write() {
+          const created = await create('Task', {
+            resourceType: 'Task',
+            status: 'requested',
+            intent: 'order',
+            code: { coding: [{ system: 'urn:cloister:task', code: 'ai-inference' }] },
+            focus: { reference: `ImagingStudy/${study}` },
+            for: { reference: `Patient/${patient}` },
+          });
+          return readAnswer('create Task', () => taskView(created));
+        },
+        // Two orders are two analyses: it is only looked whether there is one that was not there.
+        async find() {
+          const found = await search('Task', { focus: study, ...PAGE });
+          const tasks = view('search Task', found, taskView);
+          return tasks.find((task) => task.study === study && !known.includes(task.id));
+        },
+      }),
     readTask: (id) => viewOne('Task', id, taskView),
     readReport: (id) => viewOne('DiagnosticReport', id, reportView),
     readFinding: (id) => viewOne('Observation', id, findingView),
@@ -183,16 +221,57 @@ function clientOver(fetch: Fetch, session: { token?: string }): RecordsClient {
       return view('search Provenance', found, evidenceView)[0];
     },
     async events(cursor, wait, signal) {
-      const answer = await call('events', `/events?cursor=${cursor}&wait=${wait}`, {
-        headers: { accept: 'text/event-stream' },
-        ...(signal === undefined ? {} : { signal }),
-      });
-      const events = readAnswer('events', () => parseEvents(decodeUtf8(answer.body, 'events')));
-      return { events, cursor: events.at(-1)?.id ?? cursor };
+      const answer = await call(
+        'events',
+        `/events?cursor=${cursor}&wait=${wait}`,
+        signal === undefined ? {} : { signal },
+      );
+      return readAnswer('events', () => parseEvents(answer.body, cursor));
+    },
+    async *eventStream(cursor, signal) {
+      const where = 'event stream';
+      const headers = { accept: EVENT_STREAM, 'last-event-id': String(cursor) };
+      const request = requestOf('/events', { headers, signal });
+      let response: Response;
+      try {
+        response = await fetch(request);
+      } catch (error) {
+        throw failureOf(error, signal, where);
+      }
+      const { status } = response;
+      if (status !== 200) {
+        const body = await readBody(response, where, JSON_LIMIT);
+        expectStatus({ status, headers: response.headers, body }, where, 200);
+      }
+      const type = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+      if (type !== EVENT_STREAM) {
+        response.body?.cancel().catch(() => undefined);
+        throw new ClientError('malformed_answer', `${where}: content-type`);
+      }
+      yield* readEventStream(response, { cursor, signal, where });
     },
     read,
     search,
   };
+}
+
+type CallInit = RequestInit & { expected?: readonly number[]; limit?: number };
+
+/** Whether a patient of the record is the one of the form. */
+function isOf(found: PatientView, { family, given, gender, birthDate, mrn }: NewPatient): boolean {
+  return (
+    found.family === family &&
+    found.given === given &&
+    found.gender === gender &&
+    found.birthDate === birthDate &&
+    found.mrn === mrn
+  );
+}
+
+/** What the server says where somebody else has the record number. */
+function taken(): ClientError {
+  const issue = { code: 'duplicate', reason: 'duplicate', expression: 'Patient.identifier' };
+  return new ClientError('conflict', 'create Patient', { status: 409, issues: [issue] });
 }
 
 function view<T>(
@@ -201,48 +280,4 @@ function view<T>(
   of: (resource: JsonObject) => T,
 ): T[] {
   return readAnswer(where, () => resources.map(of));
-}
-
-function sessionOf(answer: JsonObject): Session {
-  const user = objectOf(answer, 'user');
-  const practitioner = user['practitioner'];
-  const expires = new Date(textOf(answer, 'expires'));
-  if (Number.isNaN(expires.getTime())) throw new MalformedError('bad_value', 'expires');
-  return {
-    token: textOf(answer, 'token'),
-    user: {
-      name: textOf(user, 'name'),
-      role: textOf(user, 'role'),
-      ...(typeof practitioner === 'string' ? { practitioner } : {}),
-    },
-    expires,
-  };
-}
-
-function patientResource({ family, given, gender, birthDate, mrn }: NewPatient): JsonObject {
-  const type = {
-    coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'MR' }],
-  };
-  return {
-    resourceType: 'Patient',
-    identifier: [{ use: 'usual', type, system: MRN_SYSTEM, value: mrn }],
-    name: [{ use: 'official', text: displayName(family, given), family, given: [given] }],
-    gender,
-    birthDate,
-  };
-}
-
-function heatMapOf(answer: JsonObject): HeatMap {
-  const width = numberOf(answer, 'width');
-  const height = numberOf(answer, 'height');
-  const values = numbersOf(answer, 'values');
-  if (!isSide(width) || !isSide(height)) throw new MalformedError('bad_value', 'heat map: size');
-  if (values.length !== width * height) throw new MalformedError('bad_value', 'heat map: values');
-  if (values.some((value) => value < 0 || value > 1))
-    throw new MalformedError('bad_value', 'heat map: range');
-  return { width, height, values };
-}
-
-function isSide(n: number): boolean {
-  return Number.isInteger(n) && n > 0 && n <= 4096;
 }
