@@ -124,17 +124,32 @@ interface Sending extends Opened {
   readonly signal: AbortSignal;
 }
 
-/** Once more, where the server closed a kept connection just as it was used. */
-async function again<T>({ body }: Sending, once: () => Promise<T>): Promise<T> {
+/**
+ * Once more, where the server closed a kept connection just as it was used: perhaps it has read
+ * nothing of the request, perhaps all of it. What was sent as it came is gone.
+ */
+async function again<T>(sending: Sending, once: () => Promise<T>): Promise<T> {
   try {
     return await once();
   } catch (error) {
     if (!(error instanceof StaleConnectionError)) throw error;
-    // It has read nothing of this request, or, if it has, the channel's replay rule makes the second
-    // one harmless. What was sent as it came is gone.
-    if (isAtHand(body)) return once();
+    if (isAtHand(sending.body) && mayComeTwice(sending)) return once();
     throw new UnavailableError('unreachable', 'http request', { cause: error });
   }
+}
+
+/** Methods by which a second copy does nothing more (RFC 9110, section 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+/** Questions that are put by POST (design 3.7, 3.1; spec/key-broker.md 5.2): they change nothing. */
+const QUESTION = /\/(?:attestation\/evidence|attest\/[^/]+|v1\/witness)$/;
+
+/**
+ * Whether the same bytes may reach a server twice. Encapsulated ones may: a second copy is refused
+ * (`replayed`), and the client inside the channel finds out what the first one did.
+ */
+function mayComeTwice({ method, headers, url }: Sending): boolean {
+  if (IDEMPOTENT.has(method) || QUESTION.test(url.pathname)) return true;
+  return /^message\/ohttp-(?:chunked-)?req$/i.test(headers['content-type'] ?? '');
 }
 
 /** Sends a request; the answer's head, as soon as it is there. */
