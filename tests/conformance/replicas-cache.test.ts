@@ -57,7 +57,7 @@ describe('the cache of records, behind the gate, in a real Redis', { skip: redis
     const { cache } = openCache({
       gate: { host: '127.0.0.1', port: gate.listening.port },
       tls: changes.tls ?? scene.tls,
-      secret: releaseOf('tenant-key', 'aes256', [{ version: 1, from: 0, value }]),
+      secret: () => releaseOf('tenant-key', 'aes256', [{ version: 1, from: 0, value }]),
       tenant: 'lamna',
       token: () => makeToken(scene),
       verify: () => Promise.resolve({ ok: true, claims: peer, checks: [] }),

@@ -52,7 +52,7 @@ export {
   type TdxIdentity,
   type TokenTee,
 } from './manifest/manifest.ts';
-export type { TrustedManifest } from './manifest/trusted-manifest.ts';
+export type { ManifestBridge, TrustedManifest } from './manifest/trusted-manifest.ts';
 export { isVerified, type VerifiedCaller, type VerifiedPeer } from './peer/verified-peer.ts';
 export { INTEL_ROOT, type IntelCollateral, type TrustAnchor } from './intel/collateral.ts';
 export { WEB_CRYPTO, type EvidenceCrypto, type P256Key } from './intel/evidence-crypto.ts';
@@ -225,7 +225,7 @@ export {
   type Head,
   type VerifiedHead,
 } from './head/head.ts';
-export type { AgreementTrust, HeadJudge, ManifestBridge } from './peer/check-binding.ts';
+export type { AgreementTrust, HeadJudge } from './peer/check-binding.ts';
 export { HeadKeeper, type HeadKeeperOptions } from './head/head-keeper.ts';
 export {
   openReleasedSecret,

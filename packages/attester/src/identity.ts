@@ -20,7 +20,8 @@ export interface IdentityOptions {
   readonly attester: Attester;
   /** The channel's key configurations (`application/ohttp-keys`). */
   readonly ohttp?: Bytes | undefined;
-  readonly models?: readonly ModelIdentity[] | undefined;
+  /** The models that the service serves; a function where they change as it runs. */
+  readonly models?: readonly ModelIdentity[] | (() => readonly ModelIdentity[]) | undefined;
   /** SHA-256 of the SPKI of the service's TLS key, lower hex; see `createTlsKey`. */
   readonly tls?: string | undefined;
   /** Hashes of the newest heads of the brokers (design 2.1, rule 8), as they are when asked. */
@@ -65,7 +66,7 @@ interface Kept {
  * quote. Where the attestation service does not answer, evidence is shown without tokens.
  */
 export async function createIdentity(options: IdentityOptions): Promise<ServiceIdentity> {
-  const { attester, heads, tokens, onTokenFailure, now = () => new Date() } = options;
+  const { attester, models, heads, tokens, onTokenFailure, now = () => new Date() } = options;
   const given = options.manifests;
   const manifests = (): readonly string[] =>
     (typeof given === 'function' ? given() : given).toSorted();
@@ -75,6 +76,7 @@ export async function createIdentity(options: IdentityOptions): Promise<ServiceI
     const data = encodeRuntimeData({
       ...runtimeData,
       manifests: manifests(),
+      ...(models === undefined ? {} : { models: typeof models === 'function' ? models() : models }),
       ...(heads === undefined ? {} : { heads: heads() }),
       ...(nonce === undefined ? {} : { nonce: encodeBase64url(nonce) }),
     });
@@ -150,7 +152,7 @@ async function makeEncKey(): Promise<CryptoKeyPair> {
 }
 
 async function runtimeDataOf(
-  { service, ohttp, models, tls }: IdentityOptions,
+  { service, ohttp, tls }: IdentityOptions,
   sig: CryptoKey,
   enc: CryptoKey,
 ): Promise<Omit<RuntimeData, 'manifests'>> {
@@ -160,7 +162,6 @@ async function runtimeDataOf(
     keys: [await publicKey('sig', sig), await publicKey('enc', enc)],
     ...(ohttp === undefined ? {} : { ohttp: encodeBase64url(ohttp) }),
     ...(tls === undefined ? {} : { tls }),
-    ...(models === undefined ? {} : { models }),
   };
 }
 

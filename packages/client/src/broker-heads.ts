@@ -100,7 +100,8 @@ export function createHeadFeed(options: {
   };
 }
 
-async function unlessUnavailable<T>(ask: () => Promise<T>): Promise<T | undefined> {
+/** What a call gives, or undefined where nobody could be asked. */
+export async function unlessUnavailable<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

@@ -1,19 +1,16 @@
-import type {
-  HeadJudge,
-  ReleasedSecret,
-  TrustedManifest,
-  Verification,
-} from '@cloister/attestation';
+import type { HeadJudge, ReleasedSecret, Verification } from '@cloister/attestation';
 import { MalformedError, type Bytes } from '@cloister/bytes';
 import type { CallSigner, Fetch } from '@cloister/channel';
 import type { HpkePrimitives } from '@cloister/crypto';
 import { BrokerClient, type AttestedIdentity } from './broker-client.ts';
-import { createHeadFeed, type HeadFeed } from './broker-heads.ts';
+import { createHeadFeed, unlessUnavailable, type HeadFeed } from './broker-heads.ts';
 import { createHeadJudge } from './head-judge.ts';
+import { followBroker, type ManifestFollower } from './manifest-follower.ts';
 
 /** What a service knows of the brokers of its deployment. */
 export interface BrokerSessionOptions {
-  readonly manifest: TrustedManifest;
+  /** The manifest by which the brokers are known, as it changes. */
+  readonly follower: ManifestFollower;
   /** The service that asks, as the manifest names it, and the party whose heads give it time. */
   readonly service: string;
   readonly ownParty: string;
@@ -43,8 +40,11 @@ export interface BrokerSession {
   counterKeeper(name: string, signCall: CallSigner): CounterKeeper;
   /** The broker that made a secret of the manifest in force; the signer proves who calls. */
   secretKeeper(name: string, signCall: CallSigner): SecretKeeper;
-  /** Goes on with the manifest that follows: brokers are verified anew, the heads stay. */
-  follow(manifest: TrustedManifest): void;
+  /**
+   * Asks the own party's broker for a newer manifest; whether another one is in force now. A broker
+   * that cannot be reached has none.
+   */
+  catchUp(): Promise<boolean>;
 }
 
 /** What a service does with a counter. */
@@ -52,27 +52,43 @@ export type CounterKeeper = Pick<BrokerClient, 'readCounter' | 'advanceCounter'>
 /** What a service does with a secret besides asking for it. */
 export type SecretKeeper = Pick<BrokerClient, 'destroyVersion'>;
 
-/** Begins to deal with the brokers that a manifest names. */
+/**
+ * Begins to deal with the brokers that a manifest names, and goes on with the manifest that follows:
+ * the brokers are verified anew then, the heads stay.
+ */
 export function createBrokerSession(options: BrokerSessionOptions): BrokerSession {
-  const { service, brokers } = options;
-  let { manifest } = options;
-  const heads = createHeadFeed(options);
+  const { service, ownParty, brokers, follower, transport } = options;
+  const heads = createHeadFeed({ ...options, manifest: follower.trust });
+  follower.onChange(({ trust, bridge }) => heads.keeper.follow(trust, bridge));
   const now = (): Date => heads.keeper.now();
   const clientOf = (owner: string | undefined, signCall?: CallSigner): BrokerClient => {
     const baseUrl = owner === undefined ? undefined : brokers[owner];
     if (baseUrl === undefined) throw new MalformedError('bad_value', 'brokers: one is missing');
-    const { transport, random, primitives } = options;
+    const { random, primitives } = options;
+    const manifest = follower.trust;
     return new BrokerClient({ baseUrl, manifest, transport, now, random, signCall, primitives });
   };
   const ownerOf = (name: string): string | undefined =>
-    (manifest.manifest.secrets ?? {})[name]?.owner;
+    (follower.trust.manifest.secrets ?? {})[name]?.owner;
   /** A client for as long as its manifest is in force: what it verified counts no longer. */
   const perManifest = (make: () => BrokerClient): (() => BrokerClient) => {
     let made: { readonly id: string; readonly client: BrokerClient } | undefined;
     return () => {
-      if (made?.id !== manifest.id) made = { id: manifest.id, client: make() };
+      const { id } = follower.trust;
+      if (made?.id !== id) made = { id, client: make() };
       return made.client;
     };
+  };
+  const catchUp = async (): Promise<boolean> => {
+    const baseUrl = brokers[ownParty] ?? '';
+    const offer = await unlessUnavailable(() => followBroker(follower, { baseUrl, transport }));
+    return offer?.changed === true;
+  };
+  /** Once more, where the broker goes by a newer manifest. */
+  const caughtUp = async <T>(call: () => Promise<Verification<T>>): Promise<Verification<T>> => {
+    const verdict = await call();
+    if (verdict.ok || verdict.code !== 'manifest_mismatch' || !(await catchUp())) return verdict;
+    return call();
   };
   return {
     heads,
@@ -86,20 +102,17 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
     },
     counterKeeper(name, signCall) {
       const counters = (): Readonly<Record<string, { readonly owner: string }>> =>
-        manifest.manifest.counters ?? {};
+        follower.trust.manifest.counters ?? {};
       const client = perManifest(() => clientOf(counters()[name]?.owner, signCall));
       return {
-        readCounter: (...args) => client().readCounter(...args),
-        advanceCounter: (...args) => client().advanceCounter(...args),
+        readCounter: (...args) => caughtUp(() => client().readCounter(...args)),
+        advanceCounter: (...args) => caughtUp(() => client().advanceCounter(...args)),
       };
     },
     secretKeeper(name, signCall) {
       const client = perManifest(() => clientOf(ownerOf(name), signCall));
       return { destroyVersion: (...args) => client().destroyVersion(...args) };
     },
-    follow(next) {
-      manifest = next;
-      heads.keeper.follow(next);
-    },
+    catchUp,
   };
 }

@@ -30,9 +30,10 @@ export interface ManifestFollowerOptions {
   /** The party without whose signature nothing binds it (design 2.1, rule 2). */
   readonly ownParty?: string | undefined;
   readonly now: () => Date;
-  /** Told, and waited for, when another manifest is in force. */
-  readonly onChange?: ((agreement: Agreement) => Promise<void> | void) | undefined;
 }
+
+/** Told, and waited for, when another manifest is in force. */
+export type AgreementListener = (agreement: Agreement) => Promise<void> | void;
 
 /**
  * Follows the trust manifest (design 2.1, rules 1 and 2): a successor that is signed by the quorum
@@ -41,6 +42,7 @@ export interface ManifestFollowerOptions {
  */
 export class ManifestFollower {
   readonly #options: ManifestFollowerOptions;
+  readonly #listeners: AgreementListener[] = [];
   #agreement: Agreement;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -56,6 +58,18 @@ export class ManifestFollower {
 
   get trust(): TrustedManifest {
     return this.#agreement.trust;
+  }
+
+  /** Ids of the manifests by which what a peer says may be: the one in force, the one bridged. */
+  get ids(): readonly string[] {
+    const { trust, bridge } = this.#agreement;
+    const isBridged = bridge !== undefined && this.#options.now() < bridge.until;
+    return isBridged ? [trust.id, bridge.manifestId] : [trust.id];
+  }
+
+  /** Has somebody told of every change from now on, in the order of these calls. */
+  onChange(listener: AgreementListener): void {
+    this.#listeners.push(listener);
   }
 
   /** Takes manifest files in, in any order; those that came before count no more. */
@@ -86,7 +100,8 @@ export class ManifestFollower {
     if (changed) {
       const until = new Date(this.#options.now().getTime() + before.manifest.lease * 1000);
       this.#agreement = { trust, bridge: { manifestId: before.id, until } };
-      await this.#options.onChange?.(this.#agreement);
+      // oxlint-disable-next-line no-await-in-loop -- the heads follow before the leases are renewed
+      for (const listener of this.#listeners) await listener(this.#agreement);
     }
     return { changed, ...(refused === undefined ? {} : { refused }) };
   }

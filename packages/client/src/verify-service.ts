@@ -7,6 +7,7 @@ import {
   type EvidenceEnvelope,
   type EvidencePrimitives,
   type HeadJudge,
+  type ManifestBridge,
   type TrustedManifest,
   type Verification,
   type VerifiedPeer,
@@ -24,6 +25,8 @@ export interface VerifyServiceOptions {
   /** Which service of the manifest it must be. */
   readonly service: string;
   readonly manifest: TrustedManifest;
+  /** The manifest before, while who runs by it is bridged. */
+  readonly bridge?: ManifestBridge | undefined;
   /** Where the attestation service answers: its published keys and its collateral. */
   readonly attestationUrl?: string;
   readonly transport: Fetch;
@@ -100,6 +103,7 @@ export async function verifyService(
 
   const verdict = await verifyPeer(envelope, {
     manifest,
+    bridge: options.bridge,
     service,
     nonce,
     at: options.now(),

@@ -69,6 +69,7 @@ export {
 } from './settings.ts';
 export { silenceExpectedWarnings, type WarningSource } from './silence-expected-warnings.ts';
 export { loadTrust, type TrustOptions } from './trust.ts';
+export { watchText, type TextWatch } from './watch-text.ts';
 export { UnavailableError, type UnavailableCode } from './unavailable-error.ts';
 export { openStore } from './store/open-store.ts';
 export { openPostgresStore, type PostgresStoreOptions } from './store/postgres-store.ts';

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
-import type { HeadJudge, TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge } from '@cloister/attestation';
 import { createGateway, type ChannelKeys } from '@cloister/channel';
+import type { ManifestFollower } from '@cloister/client';
 import type { Jwk } from '@cloister/crypto';
 import {
   createServiceApp,
@@ -16,14 +17,18 @@ import type { InferenceLog } from './events.ts';
 import { InferenceError } from './inference-error.ts';
 import { createInnerApp } from './inner-app.ts';
 import type { IssuedEvidence } from './issued-evidence.ts';
-import type { ServedModel } from './models/served-model.ts';
+import { agreedModels, type ServedModel } from './models/served-model.ts';
 import type { WorkerPool } from './models/worker-pool.ts';
 import { signReceipt } from './receipt.ts';
 import { readiness } from './routes/server.ts';
 
 /** What this service needs, apart from a port. */
 export interface AppDeps {
-  readonly manifest: TrustedManifest;
+  /** The manifest, as it changes. */
+  readonly follower: Pick<ManifestFollower, 'agreement' | 'trust'>;
+  /** Looks for a newer manifest; whether there is another one in force now. */
+  readonly catchUp: () => Promise<boolean>;
+  /** Those that were loaded, or could not be. */
   readonly models: readonly ServedModel[];
   readonly pool: WorkerPool;
   /** Made by this process, never shared (design 2.1, rule 7). */
@@ -52,8 +57,9 @@ const MIN_BODY = 512 * 1024;
 
 /** The inference service: the plain surface of design 3.7, and its work inside the channel. */
 export function createApp(deps: AppDeps): Hono {
-  const { manifest, models, pool, evidence, now, log, metrics } = deps;
-  const maxBody = MIN_BODY + JSON_FACTOR * Math.max(0, ...models.map(inputBytes));
+  const { follower, pool, evidence, now, log, metrics } = deps;
+  const models = (): readonly ServedModel[] => agreedModels(deps.models, follower.trust.manifest);
+  const maxBody = MIN_BODY + JSON_FACTOR * Math.max(0, ...deps.models.map(inputBytes));
   const report = (error: unknown, route: string): void => {
     const place = { code: errorCode(error), where: errorPlace(error) };
     log('failed', { route: routeTemplate(route), ...place });
@@ -69,7 +75,8 @@ export function createApp(deps: AppDeps): Hono {
     pool,
     maxBody,
     gate: createCallerGate({
-      manifest,
+      agreement: () => follower.agreement,
+      catchUp: deps.catchUp,
       fetchIssuerKeys: deps.fetchIssuerKeys,
       judgeHeads: deps.judgeHeads,
       now,
@@ -83,7 +90,7 @@ export function createApp(deps: AppDeps): Hono {
       signReceipt(
         {
           ...facts,
-          manifest: manifest.id,
+          manifest: follower.trust.id,
           simulated: deps.simulated,
           iat: Math.floor(now().getTime() / 1000),
         },

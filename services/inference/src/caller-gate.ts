@@ -1,12 +1,12 @@
 import {
   verifyCaller,
   type HeadJudge,
-  type TrustedManifest,
   type VerifiedCaller,
   type Verification,
 } from '@cloister/attestation';
 import type { Bytes } from '@cloister/bytes';
 import { verifyCall } from '@cloister/channel';
+import type { Agreement } from '@cloister/client';
 import type { Jwk } from '@cloister/crypto';
 import { InferenceError } from './inference-error.ts';
 
@@ -23,14 +23,17 @@ export type CallerGate = (
 
 /** Makes the gate of design 5. Where the issuer's keys cannot be had, nobody comes in. */
 export function createCallerGate(options: {
-  readonly manifest: TrustedManifest;
+  /** The manifest in force, and the one before it while its callers are bridged. */
+  readonly agreement: () => Agreement;
+  /** Looks for a newer manifest; whether there is another one in force now. */
+  readonly catchUp: () => Promise<boolean>;
   /** The issuers' published keys, from anywhere: the manifest pins them by thumbprint. */
   readonly fetchIssuerKeys: () => Promise<readonly Jwk[]>;
   /** Whether the heads that the token names are recent. */
   readonly judgeHeads: HeadJudge;
   readonly now: () => Date;
 }): CallerGate {
-  const { manifest, fetchIssuerKeys, judgeHeads, now } = options;
+  const { agreement, catchUp, fetchIssuerKeys, judgeHeads, now } = options;
   let kept: { readonly keys: readonly Jwk[]; readonly at: number } | undefined;
   let pending: Promise<readonly Jwk[]> | undefined;
 
@@ -47,8 +50,17 @@ export function createCallerGate(options: {
   };
 
   const verifyToken = async (token: string): Promise<Verification<VerifiedCaller>> => {
-    const verify = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> =>
-      verifyCaller(token, { manifest, service: CALLER, issuerKeys, judgeHeads, at: now() });
+    const verifyBy = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> => {
+      const { trust: manifest, bridge } = agreement();
+      const trust = { manifest, bridge, service: CALLER, issuerKeys, judgeHeads, at: now() };
+      return verifyCaller(token, trust);
+    };
+    const verify = async (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> => {
+      const result = await verifyBy(issuerKeys);
+      // The caller may have heard of a newer manifest first.
+      if (result.ok || result.code !== 'manifest_mismatch') return result;
+      return (await catchUp()) ? verifyBy(issuerKeys) : result;
+    };
     try {
       if (kept === undefined) return await verify(await fetchKeys());
       const result = await verify(kept.keys);

@@ -18,6 +18,10 @@ export type Events = {
   readonly lease_failed: { readonly secret: SafeText; readonly code: SafeText };
   /** No head of the own party that still gives time. */
   readonly heads_failed: { readonly code: SafeText };
+  /** Another manifest is in force now. */
+  readonly manifest: { readonly serial: number };
+  /** What the file holds does not follow from the manifest in force. */
+  readonly manifest_refused: { readonly code: SafeText };
   readonly token_missing: { readonly code: SafeText };
 };
 

@@ -19,7 +19,8 @@ export interface InnerEnv {
 
 /** What the routes inside the channel need. */
 export interface InnerDeps {
-  readonly models: readonly ServedModel[];
+  /** By the manifest in force: see `agreedModels`. */
+  readonly models: () => readonly ServedModel[];
   readonly pool: WorkerPool;
   readonly gate: CallerGate;
   /** The largest body of an inference request. */

@@ -22,7 +22,7 @@ function setUp(): {
       }),
   };
   return {
-    issued: rememberIssued(source, { lease: 900, now: () => new Date(time) }),
+    issued: rememberIssued(source, { lease: () => 900, now: () => new Date(time) }),
     pass: (seconds) => (time += 1000 * seconds),
     made: () => made,
   };

@@ -19,7 +19,7 @@ const CAPACITY = 100_000;
  */
 export function rememberIssued(
   source: EvidenceSource,
-  { lease, now }: { readonly lease: number; readonly now: () => Date },
+  { lease, now }: { readonly lease: () => number; readonly now: () => Date },
 ): IssuedEvidence {
   const issued = new Map<string, number>();
   const isCurrent = (until: number | undefined): boolean =>
@@ -27,7 +27,7 @@ export function rememberIssued(
   const remember = async (envelope: EvidenceEnvelope): Promise<string> => {
     const digest = encodeHex(await sha256(envelope.evidence));
     issued.delete(digest);
-    issued.set(digest, now().getTime() + lease * 1000);
+    issued.set(digest, now().getTime() + lease() * 1000);
     for (const [oldest, until] of issued) {
       if (issued.size <= CAPACITY && isCurrent(until)) break;
       issued.delete(oldest);

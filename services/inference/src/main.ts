@@ -12,7 +12,7 @@ import {
   PRODUCT_IDS,
 } from '@cloister/attester';
 import { createChannelKeys, encodeKeyConfigs } from '@cloister/channel';
-import { createAttestationClient } from '@cloister/client';
+import { createAttestationClient, ManifestFollower } from '@cloister/client';
 import {
   ConfigError,
   createHttpClient,
@@ -31,7 +31,7 @@ import { configSchema } from './config.ts';
 import type { Events } from './events.ts';
 import { rememberIssued } from './issued-evidence.ts';
 import { openModelStore } from './models/model-store.ts';
-import { modelIdentities, servedModels } from './models/served-model.ts';
+import { agreedModels, modelIdentities, servedModels } from './models/served-model.ts';
 import { createWorkerPool } from './models/worker-pool.ts';
 import { openRelease, OWN_PARTY } from './trust/open-release.ts';
 
@@ -51,11 +51,11 @@ const { platform: platformFolder, attestation } = config;
 if (platformFolder === undefined) throw new ConfigError('platform: needed');
 if (attestation === undefined) throw new ConfigError('attestation: needed');
 
-const trust = await loadTrust({
-  manifestFile: config.manifest ?? missing('manifest'),
-  readFile: (path) => readFile(path, 'utf8'),
-  ownParty: OWN_PARTY,
-});
+const manifestFile = config.manifest ?? missing('manifest');
+const readManifest = (): Promise<string> => readFile(manifestFile, 'utf8');
+const trust = await loadTrust({ manifestFile, readFile: readManifest, ownParty: OWN_PARTY });
+const follower = new ManifestFollower({ first: trust, ownParty: OWN_PARTY, now: hostNow });
+const manifests = (): readonly string[] => [follower.trust.id];
 const platform = await openSimulatedPlatform(platformFolder);
 const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
 const attester = createSimulatedAttester({
@@ -73,10 +73,11 @@ const transport = createHttpClient({
   origins: [...new Set(urls.map((url) => new URL(url).origin))],
 });
 const released = await openRelease({
-  manifest: trust,
+  follower,
+  readManifest,
   brokers,
   // Evidence without a channel's key, which only brokers accept.
-  identity: await createIdentity({ service: SERVICE, manifests: [trust.id], attester }),
+  identity: await createIdentity({ service: SERVICE, manifests, attester }),
   transport,
   now: hostNow,
   log,
@@ -108,10 +109,10 @@ const channelKeys = await createChannelKeys({
 const issuer = createAttestationClient({ baseUrl: attestation, transport });
 const identity = await createIdentity({
   service: SERVICE,
-  manifests: [trust.id],
+  manifests,
   attester,
   ohttp: encodeKeyConfigs(channelKeys),
-  models: modelIdentities(models),
+  models: () => modelIdentities(agreedModels(models, follower.trust.manifest)),
   heads: released.heads,
   tokenSeconds: trust.manifest.lease / TOKENS_PER_LEASE,
   now,
@@ -122,11 +123,12 @@ const identity = await createIdentity({
 });
 const metrics = createMetrics();
 const app = createApp({
-  manifest: trust,
+  follower,
+  catchUp: released.catchUp,
   models,
   pool,
   channelKeys,
-  evidence: rememberIssued(identity, { lease: trust.manifest.lease, now }),
+  evidence: rememberIssued(identity, { lease: () => follower.trust.manifest.lease, now }),
   sigKey: identity.sigKey.privateKey,
   simulated: attester.format === 'simulated-sgx-quote',
   judgeHeads: released.judgeHeads,

@@ -21,6 +21,7 @@ import {
   type TrustedManifest,
   type VerifiedPeer,
 } from '@cloister/attestation';
+import { ManifestFollower } from '@cloister/client';
 import {
   createIdentity,
   createSimulatedAttester,
@@ -166,12 +167,14 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
   const ohttp = encodeKeyConfigs(channelKeys);
   const inference = await identity('inference', { ohttp, models: modelIdentities(models) });
   const log = createLog<Events>({ service: 'inference', write: (line) => logged.push(line), now });
+  const follower = new ManifestFollower({ first: manifest, now });
   const app = createApp({
-    manifest,
+    follower,
+    catchUp: () => Promise.resolve(false),
     models,
     pool,
     channelKeys,
-    evidence: rememberIssued(inference, { lease: manifest.manifest.lease, now }),
+    evidence: rememberIssued(inference, { lease: () => manifest.manifest.lease, now }),
     sigKey: inference.sigKey.privateKey,
     simulated: true,
     judgeHeads: changes.judgeHeads ?? (() => ({ ok: true, claims: undefined, checks: [] })),

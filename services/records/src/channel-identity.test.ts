@@ -29,7 +29,7 @@ async function world(kems: readonly ('x25519' | 'x-wing')[] = ['x25519']) {
     createChannelIdentity({
       source: createReleasedChannelKeys({
         secret: () => releaseOf('channel-key', 'hpke', state.versions),
-        kems,
+        kems: () => kems,
         now,
       }),
       now,

@@ -4,6 +4,10 @@ import type { RefusalCode } from './refused-error.ts';
 /** What the log of this service may say: numbers, codes and random ids, never what was asked. */
 export type RecordsEvents = {
   readonly starting: { readonly simulated: boolean; readonly manifest: SafeText };
+  /** Another manifest is in force now. */
+  readonly manifest: { readonly serial: number };
+  /** What the file holds does not follow from the manifest in force. */
+  readonly manifest_refused: { readonly code: SafeText };
   readonly log_opened: { readonly entries: number; readonly ms: number };
   readonly log_restored: { readonly entries: number };
   readonly ready: { readonly port: number };
@@ -24,6 +28,13 @@ export type RecordsEvents = {
   readonly cache_failed: { readonly code: SafeText };
   /** No head of the own party that still gives time. */
   readonly heads_failed: { readonly code: SafeText };
+  /** All keys are under the newest tenant key, and so many older versions are destroyed. */
+  readonly tenant_keys_replaced: {
+    readonly version: number;
+    readonly rewrapped: number;
+    readonly destroyed: number;
+  };
+  readonly rewrap_failed: { readonly code: SafeText };
   readonly token_failed: { readonly code: SafeText };
   readonly job: {
     readonly task: SafeText;

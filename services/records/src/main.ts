@@ -12,7 +12,7 @@ import {
   SIMULATED_MRSIGNER,
 } from '@cloister/attester';
 import { createGateway } from '@cloister/channel';
-import { createAttestationClient } from '@cloister/client';
+import { createAttestationClient, ManifestFollower } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import {
   ConfigError,
@@ -52,7 +52,9 @@ import { anchorWithin } from './store/anchor-keeper.ts';
 import { createBrokerAnchor } from './store/broker-anchor.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
 import { openGateCache } from './trust/open-gate-cache.ts';
+import { keepTenantKeys } from './trust/keep-tenant-keys.ts';
 import { openReleases } from './trust/open-releases.ts';
+import { tenantKeysOf } from './trust/released-keys.ts';
 
 const SERVICE = 'records';
 const VERSION = '0.1.0';
@@ -88,13 +90,14 @@ async function run(): Promise<void> {
   const data = config.data ?? missing('data');
   const attestation = config.attestation ?? missing('attestation');
   const providers = config.inference ?? missing('inference');
-  const trust = await loadTrust({
-    manifestFile: config.manifest ?? missing('manifest'),
-    readFile: readText,
-    ownParty: 'hospital',
-  });
+  const manifestFile = config.manifest ?? missing('manifest');
+  const trust = await loadTrust({ manifestFile, readFile: readText, ownParty: 'hospital' });
   const { manifest } = trust;
+  const follower = new ManifestFollower({ first: trust, ownParty: 'hospital', now: hostNow });
   manifestId = trust.id;
+  follower.onChange(({ trust: { id } }) => {
+    manifestId = id;
+  });
   const order =
     config.restore === undefined
       ? undefined
@@ -114,10 +117,13 @@ async function run(): Promise<void> {
   const transport = createHttpClient({ origins: [...new Set(origins)] });
   const issuer = createAttestationClient({ baseUrl: attestation, transport });
   // Evidence without a channel's key, which only brokers accept: what they release makes the rest.
-  const boot = await createIdentity({ service: SERVICE, manifests: [trust.id], attester });
+  const manifests = (): readonly string[] => [follower.trust.id];
+  const boot = await createIdentity({ service: SERVICE, manifests, attester });
   let channel: ChannelIdentity | undefined;
+  let onTenantKeys = (): Promise<void> => Promise.resolve();
   const released = await openReleases({
-    manifest: trust,
+    follower,
+    readManifest: () => readText(manifestFile),
     brokers,
     identity: boot,
     transport,
@@ -125,7 +131,8 @@ async function run(): Promise<void> {
     random,
     primitives,
     log,
-    onRenewed: async () => channel?.renew(),
+    onChannelKeys: async () => channel?.renew(),
+    onTenantKeys: () => onTenantKeys(),
   });
   const { now } = released;
   const tls =
@@ -136,7 +143,7 @@ async function run(): Promise<void> {
     identify: (ohttp) =>
       createIdentity({
         service: SERVICE,
-        manifests: [trust.id],
+        manifests,
         attester,
         ohttp,
         heads: released.heads,
@@ -173,7 +180,8 @@ async function run(): Promise<void> {
     url: config.cache,
     port: config.cachePort,
     tls,
-    manifest: trust,
+    follower,
+    judgeHeads: released.judgeHeads,
     attestation,
     token: signCall.token,
     secret: released.tenantSecret,
@@ -191,7 +199,11 @@ async function run(): Promise<void> {
     ...config,
     folder: data,
     tenant: manifest.deployment,
-    tenantKeys: await released.tenantKeys(),
+    tenantKeys: await tenantKeysOf(released.tenantSecret(), now()),
+    renewKeys: async () => {
+      await released.renewTenantKeys();
+      return tenantKeysOf(released.tenantSecret(), now());
+    },
     anchor,
     order,
     anchorWithin: anchorWithin(manifest.services[SERVICE]?.config?.auditAnchor),
@@ -217,6 +229,19 @@ async function run(): Promise<void> {
     shownChannel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
   }, RENEWAL_MS).unref();
 
+  const tenantKeys = keepTenantKeys({
+    ledger,
+    secret: released.tenantSecret,
+    lease: () => follower.trust.manifest.lease,
+    destroy: (version) => released.tenantKeeper(signCall).destroyVersion('tenant-key', version),
+    now,
+    log,
+  });
+  onTenantKeys = async () => {
+    await tenantKeys.take();
+    await sharedCache?.rekey();
+  };
+
   const cache = sharedCache?.cache ?? createMemoryCache({ now });
   const shared = config.postgres !== undefined;
   const replica = newId(random);
@@ -233,9 +258,14 @@ async function run(): Promise<void> {
     .filter(({ role }) => role === 'radiologist')
     .flatMap(({ user }) => own.practitioners.get(user) ?? []);
   const core = { ledger, random, now, device: own.device };
+  const agreement = {
+    current: () => follower.agreement,
+    ids: () => follower.ids,
+    catchUp: released.catchUp,
+  };
   const worker = createJobWorker({
     ...core,
-    manifest: trust,
+    agreement,
     replica,
     shared,
     vault,
@@ -244,7 +274,7 @@ async function run(): Promise<void> {
     onTampered,
     providers: createNetworkProviders({
       urls: providers,
-      manifest: trust,
+      agreement,
       attestation,
       judgeHeads: released.judgeHeads,
       transport,
@@ -312,6 +342,7 @@ async function run(): Promise<void> {
   log('stopping', { signal });
   stopping.abort();
   clearInterval(renewal);
+  tenantKeys.stop();
   released.close();
   await Promise.all([serving.close(), metricsServing?.close(), worker.close()]);
   await stopFanOut?.();

@@ -1,5 +1,5 @@
 import { CheckList } from '../check-list.ts';
-import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
+import type { ManifestBridge, TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
 import type { VerifiedHead } from './head.ts';
 
@@ -15,6 +15,8 @@ export interface HeadTrust {
   readonly at: Date;
   /** Seconds; the manifest's unless told. */
   readonly lease?: number;
+  /** The manifest before: the broker may not have heard yet of the one that follows it. */
+  readonly bridge?: ManifestBridge | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface HeadTrust {
  * broker is gone for longer than the lease; `clock_behind_head`: the accepter's clock was set back.
  */
 export function checkHead(head: VerifiedHead, trust: HeadTrust): Verification<VerifiedHead> {
-  const { manifest, ownParty, at, lease = manifest.manifest.lease } = trust;
+  const { manifest, ownParty, at, bridge, lease = manifest.manifest.lease } = trust;
   const now = at.getTime() / 1000;
   const list = new CheckList();
   list.expect('head of the own party', head.party === ownParty, 'head_party');
@@ -32,7 +34,10 @@ export function checkHead(head: VerifiedHead, trust: HeadTrust): Verification<Ve
   list.expect('head of this deployment', deployment, 'head_deployment');
   const inForce = head.serial <= manifest.manifest.serial;
   list.expect('no newer manifest in force', inForce, 'manifest_superseded');
-  list.expect('this manifest in force', head.manifest === manifest.id, 'manifest_mismatch');
+  const isBridged =
+    bridge !== undefined && head.manifest === bridge.manifestId && at < bridge.until;
+  const isThis = head.manifest === manifest.id || isBridged;
+  list.expect('this manifest in force', isThis, 'manifest_mismatch');
   list.expect('head not older than the lease', now - head.time <= lease, 'head_too_old');
   list.expect('clock not behind the head', head.time - now <= TOLERANCE, 'clock_behind_head');
   return list.result(head);

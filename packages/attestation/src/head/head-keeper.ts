@@ -1,5 +1,5 @@
 import { CheckList } from '../check-list.ts';
-import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
+import type { ManifestBridge, TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
 import { checkHead, checkHeads } from './check-head.ts';
 import { verifyHead, type VerifiedHead } from './head.ts';
@@ -21,6 +21,7 @@ const MOST_KEPT = 64;
  */
 export class HeadKeeper {
   #manifest: TrustedManifest;
+  #bridge: ManifestBridge | undefined;
   readonly #ownParty: string;
   readonly #hostNow: () => Date;
   readonly #heads = new Map<string, readonly VerifiedHead[]>();
@@ -75,8 +76,12 @@ export class HeadKeeper {
     const list = new CheckList();
     if (!list.expect('own party has a head', head !== undefined, 'own_head_missing') || !head)
       return list.refusal();
-    const trust = { manifest: this.#manifest, ownParty: this.#ownParty, at: this.now() };
-    return checkHead(head, trust);
+    return checkHead(head, {
+      manifest: this.#manifest,
+      ownParty: this.#ownParty,
+      at: this.now(),
+      bridge: this.#bridge,
+    });
   }
 
   /** Whether evidence that names these heads is recent: see `checkHeads`. */
@@ -86,9 +91,10 @@ export class HeadKeeper {
     return checkHeads(hashes, { known, ownParty: this.#ownParty, lease });
   }
 
-  /** Goes on with the manifest that follows; the heads stay. */
-  follow(manifest: TrustedManifest): void {
+  /** Goes on with the manifest that follows; the heads stay, those of the one before are bridged. */
+  follow(manifest: TrustedManifest, bridge?: ManifestBridge): void {
     this.#manifest = manifest;
+    this.#bridge = bridge;
   }
 }
 

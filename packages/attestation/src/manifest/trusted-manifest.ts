@@ -14,6 +14,17 @@ export interface TrustedManifest {
   readonly anchored: boolean;
 }
 
+/**
+ * The manifest before the one in force: who still runs by it is bridged for one lease after the
+ * change, where the manifest in force admits its code as well. A relying party that releases
+ * secrets bridges nobody.
+ */
+export interface ManifestBridge {
+  readonly manifestId: string;
+  /** When it ends. */
+  readonly until: Date;
+}
+
 /** Marks a manifest as verified; for `verifyManifest` alone, the package does not export it. */
 export function markTrusted(
   manifest: Manifest,

@@ -9,7 +9,7 @@ import { merkleLeafHash, verifyMerkleInclusion } from '@cloister/crypto';
 import { parseRuntimeData, reportDataFor, type RuntimeData } from '../binding/runtime-data.ts';
 import type { CheckList } from '../check-list.ts';
 import type { EvidenceEnvelope, NoncePath } from '../evidence/envelope.ts';
-import type { TrustedManifest } from '../manifest/trusted-manifest.ts';
+import type { ManifestBridge, TrustedManifest } from '../manifest/trusted-manifest.ts';
 import type { Verification } from '../verification.ts';
 
 /** Checks that report data are the digest of runtime data (design 2.2). */
@@ -33,17 +33,6 @@ export function checkRuntimeData(
   if (data !== undefined)
     list.expect('channel: service', data.service === service, 'service_mismatch');
   return data;
-}
-
-/**
- * The manifest before the one in force: who still runs by it is bridged for one lease after the
- * change, where the manifest in force admits its code as well. A relying party that releases
- * secrets bridges nobody.
- */
-export interface ManifestBridge {
-  readonly manifestId: string;
-  /** When it ends. */
-  readonly until: Date;
 }
 
 /** By which manifest the runtime data are judged, and when. */

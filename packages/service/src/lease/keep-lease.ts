@@ -69,7 +69,8 @@ export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
   const { name, now, onFailure, onRenewed, retryMs = RETRY_MS } = options;
   let secret = await firstRelease(options, retryMs);
   let timer: NodeJS.Timeout | undefined;
-  let pending: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
+  let queued: Promise<void> | undefined;
   let stopped = false;
   let refused = false;
   const attempt = async (): Promise<number> => {
@@ -88,16 +89,25 @@ export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
     }
     return retryMs;
   };
-  const renew = (): Promise<void> => {
+  const begin = (): Promise<void> => {
     clearTimeout(timer);
-    pending ??= attempt()
+    running = attempt()
       .then((ms) => {
         if (!stopped) timer = setTimeout(() => void renew(), ms).unref();
       })
       .finally(() => {
-        pending = undefined;
+        running = undefined;
       });
-    return pending;
+    return running;
+  };
+  const renew = (): Promise<void> => {
+    if (running === undefined) return begin();
+    // What is under way may have been asked before whatever the caller knows of.
+    queued ??= running.then(() => {
+      queued = undefined;
+      return begin();
+    });
+    return queued;
   };
   timer = setTimeout(() => void renew(), untilRenewal(secret)).unref();
   return {

@@ -14,6 +14,8 @@ export interface StoredModel {
   /** SHA-256 of the model file, lower hex: as in the manifest. */
   readonly digest: string;
   readonly contract: ModelContract;
+  /** SHA-256 of the contract, lower hex: as in the manifest. */
+  readonly contractDigest: string;
   /** The contract as it stands in the store: its digest is in the manifest too. */
   readonly contractText: string;
   /** Reads, opens and checks the file; whoever asked overwrites it after use. */
@@ -29,7 +31,11 @@ export type ModelRefusal =
   | 'contract_missing'
   | 'contract_mismatch'
   | 'contract_invalid'
-  | 'model_invalid';
+  | 'model_invalid'
+  /** The manifest in force names it no longer, or with another digest. */
+  | 'not_agreed'
+  /** The manifest in force names it since this process has started. */
+  | 'not_loaded';
 
 /** Thrown where a model may not be loaded. */
 class ModelError extends Error {
@@ -121,6 +127,7 @@ async function openModel(
     version,
     digest,
     contract: parseContract(place, contractText),
+    contractDigest,
     contractText,
     open,
   };

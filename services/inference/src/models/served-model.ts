@@ -1,4 +1,4 @@
-import type { ModelIdentity } from '@cloister/attestation';
+import type { Manifest, ModelIdentity } from '@cloister/attestation';
 import type { ModelRefusal, ModelStore, StoredModel } from './model-store.ts';
 import type { ModelMetadata, TensorMetadata } from './worker-messages.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -28,6 +28,31 @@ export function servedModels(store: ModelStore, pool: WorkerPool): readonly Serv
     return { name, version, refusal: code };
   });
   return [...loaded, ...refused];
+}
+
+/**
+ * The models by the manifest that is in force: what it no longer names, or names with another
+ * digest, is not served any more; what is new in it is loaded by the next process.
+ */
+export function agreedModels(
+  models: readonly ServedModel[],
+  { models: agreed = {} }: Pick<Manifest, 'models'>,
+): readonly ServedModel[] {
+  const judged = models.map((model): ServedModel => {
+    const { name, version } = model;
+    const now = agreed[name]?.[version];
+    if (now === undefined) return { name, version, refusal: 'not_agreed' };
+    if ('refusal' in model) return model;
+    const { digest, contractDigest } = model.stored;
+    const isSame = digest === now.digest && contractDigest === now.contract;
+    return isSame ? model : { name, version, refusal: 'not_agreed' };
+  });
+  const added = Object.entries(agreed).flatMap(([name, versions]) =>
+    Object.keys(versions)
+      .filter((version) => !models.some((one) => one.name === name && one.version === version))
+      .map((version): ServedModel => ({ name, version, refusal: 'not_loaded' })),
+  );
+  return [...judged, ...added];
 }
 
 /** What the runtime data list (design 2.2): the loaded models and no others. */

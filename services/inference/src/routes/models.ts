@@ -9,7 +9,7 @@ export function modelRoutes(app: Hono<InnerEnv>, deps: InnerDeps): void {
   for (const base of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
     app.get(base, (c) => {
       const { name, metadata } = loadedModel(deps, c.req.param('model'), c.req.param('version'));
-      const versions = deps.models.filter((model) => model.name === name);
+      const versions = deps.models().filter((model) => model.name === name);
       return c.json({
         name,
         versions: versions.map(({ version }) => version),
@@ -39,7 +39,7 @@ function findModel(
   name: string | undefined,
   version: string | undefined,
 ): ServedModel {
-  const found = models.find(
+  const found = models().find(
     (model) => model.name === name && (version === undefined || model.version === version),
   );
   if (!found) throw new InferenceError('model_not_found', 'no such model in the manifest');

@@ -14,10 +14,11 @@ export function serverRoutes(app: Hono<InnerEnv>, deps: InnerDeps): void {
 }
 
 /** Ready: every model of the manifest is loaded, and a thread is there to run it. */
-export function readiness({ models, pool }: Pick<InnerDeps, 'models' | 'pool'>): {
+export function readiness({ models: list, pool }: Pick<InnerDeps, 'models' | 'pool'>): {
   readonly ready: boolean;
   readonly parts: { readonly models: boolean; readonly workers: boolean };
 } {
+  const models = list();
   const loaded = models.length > 0 && models.every((model) => 'stored' in model);
   const workers = pool.alive() > 0;
   return { ready: loaded && workers, parts: { models: loaded, workers } };

@@ -1,20 +1,36 @@
 import { randomBytes } from 'node:crypto';
-import type { HeadJudge, TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge } from '@cloister/attestation';
 import type { Bytes } from '@cloister/bytes';
 import type { Fetch } from '@cloister/channel';
-import { createBrokerSession, currentVersion, type AttestedIdentity } from '@cloister/client';
-import { followHeads, keepLease, routeTemplate, type HeldLease } from '@cloister/service';
+import {
+  createBrokerSession,
+  currentVersion,
+  type AttestedIdentity,
+  type ManifestFollower,
+} from '@cloister/client';
+import type { HpkePrimitives } from '@cloister/crypto';
+import {
+  followHeads,
+  keepLease,
+  routeTemplate,
+  watchText,
+  type HeldLease,
+} from '@cloister/service';
 import type { InferenceLog } from '../events.ts';
 
 /** What is asked of the brokers, and by whom. */
 export interface ReleaseOptions {
-  readonly manifest: TrustedManifest;
+  /** The manifest, as it changes. */
+  readonly follower: ManifestFollower;
+  /** Reads the manifest's file, which somebody may replace. */
+  readonly readManifest: () => Promise<string>;
   /** The address of each party's broker. */
   readonly brokers: Readonly<Record<string, string>>;
   readonly identity: AttestedIdentity;
   readonly transport: Fetch;
   /** The host's clock. */
   readonly now: () => Date;
+  readonly primitives?: HpkePrimitives;
   readonly log: InferenceLog;
 }
 
@@ -26,6 +42,8 @@ export interface Release {
   readonly heads: () => readonly string[];
   readonly judgeHeads: HeadJudge;
   readonly lease: HeldLease;
+  /** Looks for a newer manifest; whether there is another one in force now. */
+  readonly catchUp: () => Promise<boolean>;
   /** The key of the sealed models; undefined where no version has begun. */
   modelKey(): Bytes | undefined;
   close(): void;
@@ -37,38 +55,55 @@ const SERVICE = 'inference';
 const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 
 /**
- * Gets the key of the models from the provider's broker (design 2.1, rules 6 and 7), and follows the
- * heads of all brokers. Waits for a broker that is not there, and says so in the log.
+ * Gets the key of the models from the provider's broker (design 2.1, rules 6 and 7), follows the heads
+ * of all brokers, and goes on with a newer manifest as soon as a head or the file names one. Waits
+ * for a broker that is not there, and says so in the log.
  */
 export async function openRelease(options: ReleaseOptions): Promise<Release> {
-  const { manifest, identity, log } = options;
+  const { follower, identity, log } = options;
   const session = createBrokerSession({
     ...options,
     random,
     service: SERVICE,
     ownParty: OWN_PARTY,
   });
-  const { now } = session;
+  const { now, catchUp } = session;
+  follower.onChange(({ trust }) => log('manifest', { serial: trust.manifest.serial }));
   const lease = await keepLease({
     name: 'model-key',
     ask: session.askFor('model-key', identity),
+    catchUp,
     now,
     onFailure: (code) =>
       log('lease_failed', { secret: routeTemplate('model-key'), code: routeTemplate(code) }),
   });
-  const stop = await followHeads({
+  // Not waited for: a lease that is being renewed may be what found the manifest.
+  follower.onChange(() => void lease.renew());
+  const stopHeads = await followHeads({
     refresh: () => session.heads.refresh(),
-    lease: manifest.manifest.lease,
+    next: () => session.heads.next(),
+    catchUp,
+    lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),
+  });
+  const stopFile = watchText({
+    read: options.readManifest,
+    onText: async (text) => {
+      const { refused } = await follower.offer([text]);
+      if (refused !== undefined) log('manifest_refused', { code: routeTemplate(refused) });
+    },
+    onFailure: () => log('manifest_refused', { code: routeTemplate('unreadable') }),
   });
   return {
     now,
     heads: () => session.heads.keeper.hashes(),
     judgeHeads: session.judgeHeads,
     lease,
+    catchUp,
     modelKey: () => currentVersion(lease.secret, now())?.value,
     close: () => {
-      stop();
+      stopFile();
+      stopHeads();
       lease.stop();
     },
   };

@@ -55,7 +55,7 @@ describe('openCache', () => {
     const { cache, ...opened } = openCache({
       gate: { host: '127.0.0.1', port: 9 },
       tls: { cert: '', key: '', spkiSha256: '' },
-      secret: releaseOf('tenant-key', 'aes256', versions),
+      secret: () => releaseOf('tenant-key', 'aes256', versions),
       tenant: 'lamna',
       token: () => Promise.resolve('token'),
       verify: () => Promise.resolve({ ok: false, code: 'quote.signature', checks: [] }),

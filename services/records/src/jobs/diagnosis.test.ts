@@ -69,6 +69,9 @@ interface Behaviour {
   fail: Error | undefined;
   cam: number;
   signer: CryptoKey;
+  /** The manifest that is found when one looks for a newer one. */
+  nextId: string | undefined;
+  moreIds: readonly string[];
 }
 
 const alone = { replica: 'one', shared: false };
@@ -98,6 +101,8 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
       fail: undefined,
       cam: 1,
       signer: keys.privateKey,
+      nextId: undefined,
+      moreIds: [],
     };
     const { ledger, now, device, vault, log } = running.deps;
     deps = {
@@ -107,7 +112,15 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
       device,
       vault,
       log,
-      manifest,
+      agreement: {
+        current: () => ({ trust: manifest }),
+        ids: () => [manifest.id, ...behaviour.moreIds],
+        catchUp: () => {
+          const found = behaviour.nextId;
+          if (found !== undefined) behaviour.moreIds = [found];
+          return Promise.resolve(found !== undefined);
+        },
+      },
       reviewers: ['Practitioner/r1'],
       providers: {
         urls: ['http://one', 'http://two'],
@@ -400,6 +413,14 @@ describe('a diagnosis', { skip: sharedMissing }, () => {
       for (const type of ['Observation', 'DiagnosticReport']) assert.equal(await count(type), 0);
       assert.equal(entries(await call('GET', '/fhir/Provenance')).length, 0);
     });
+
+  it('takes a receipt of the next manifest, where the provider has heard of it first', async () => {
+    const next = 'c'.repeat(64);
+    behaviour.facts = { manifest: next };
+    behaviour.nextId = next;
+    const task = await done();
+    assert.equal(task['status'], 'completed');
+  });
 
   it('is taken up again after a restart', async () => {
     const id = await order();

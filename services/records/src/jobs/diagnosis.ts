@@ -1,5 +1,4 @@
 import { isJsonObject, type JsonObject, MalformedError } from '@cloister/bytes';
-import type { TrustedManifest } from '@cloister/attestation';
 import {
   decodePixels,
   ImagingError,
@@ -27,6 +26,7 @@ import { HEAT_MAP_TYPE } from '../routes/images.ts';
 import { EVENT } from '../store/directory.ts';
 import type { ImageVault } from '../store/image-vault.ts';
 import type { NewEntry } from '../store/sealed-group.ts';
+import type { JobAgreement } from './job-agreement.ts';
 import { LeaseLostError } from './job-lease.ts';
 import { JOB_REASONS, JobStopped } from './job-stopped.ts';
 import { askModel } from './model-answer.ts';
@@ -53,7 +53,7 @@ import {
 
 /** What a job works with. */
 export interface JobDeps extends Core {
-  readonly manifest: TrustedManifest;
+  readonly agreement: JobAgreement;
   readonly vault: ImageVault;
   readonly providers: Providers;
   /** `Practitioner/<id>` of those who are told. */
@@ -131,10 +131,10 @@ class Diagnosis {
   }
 
   async run(): Promise<void> {
-    const { manifest } = this.#deps;
+    const { agreement } = this.#deps;
     if (this.#task['status'] === 'requested') await this.#commit([], { status: 'accepted' });
     const { model, provider } = await this.#phase('verify-provider', async (entries) => {
-      const agreed = agreedModel(manifest, undefined);
+      const agreed = agreedModel(agreement.current().trust, undefined);
       return { model: agreed, provider: await this.#findProvider(agreed, entries) };
     });
     const contract = await this.#phase('prove-caller', () => fetchContract(provider.client, model));
@@ -142,7 +142,7 @@ class Diagnosis {
       const tensor = await this.#prepare(contract);
       const recipient = await this.#disclose(model, contract, provider);
       const { now, random } = this.#deps;
-      const question = { ...provider, model, contract, tensor, manifest: manifest.id, now };
+      const question = { ...provider, model, contract, tensor, agreement, now };
       return {
         device: recipient,
         answer: await askModel({ ...question, requestId: newId(random) }),
@@ -177,7 +177,8 @@ class Diagnosis {
   }
 
   async #findProvider(model: AgreedModel, entries: NewEntry[]): Promise<TrustedProvider> {
-    const { manifest, providers, random } = this.#deps;
+    const { agreement, providers, random } = this.#deps;
+    const manifest = agreement.current().trust;
     const onFinding = ({ facts, accepted }: Finding): void => {
       const event = attestationAudit(this.#audit(), facts, accepted);
       entries.push(auditEntry(random, event, this.#patient));
@@ -206,12 +207,12 @@ class Diagnosis {
     contract: ModelContract,
     { peer }: TrustedProvider,
   ): Promise<string> {
-    const { random, manifest } = this.#deps;
+    const { random } = this.#deps;
     const facts = {
       evidenceDigest: peer.evidenceDigest,
       measurement: measurementOf(peer),
       modelDigest: model.digest,
-      manifest: manifest.id,
+      manifest: peer.manifestId,
       simulated: peer.simulated,
     };
     const entries: NewEntry[] = [];

@@ -1,4 +1,4 @@
-import type { VerifiedPeer } from '@cloister/attestation';
+import type { Verification, VerifiedPeer } from '@cloister/attestation';
 import {
   type InferAnswer,
   type InferenceClient,
@@ -7,6 +7,7 @@ import {
 } from '@cloister/client';
 import { findingScore, type ModelContract } from '@cloister/clinical';
 import { type HeatMap, heatMapOf } from './heat-map.ts';
+import type { JobAgreement } from './job-agreement.ts';
 import { JobStopped } from './job-stopped.ts';
 import { type AgreedModel, callProvider } from './provider.ts';
 
@@ -29,7 +30,7 @@ export interface Question {
   readonly contract: ModelContract;
   readonly tensor: Float32Array;
   readonly requestId: string;
-  readonly manifest: string;
+  readonly agreement: JobAgreement;
   readonly now: () => Date;
 }
 
@@ -49,18 +50,23 @@ export async function askModel(question: Question): Promise<ModelAnswer> {
     evidenceDigest: peer.evidenceDigest,
   };
   const answer = await callProvider(() => client.infer(request));
-  const verdict = await verifyReceipt(answer.receipt, {
-    sig: peer.sig,
-    model: model.name,
-    modelDigest: model.digest,
-    inputDigest: answer.inputDigest,
-    outputDigest: answer.outputDigest,
-    requestId,
-    manifest: question.manifest,
-    simulated: peer.simulated,
-    evidenceDigest: peer.evidenceDigest,
-    at: question.now(),
-  });
+  const verify = (): Promise<Verification<Receipt>> =>
+    verifyReceipt(answer.receipt, {
+      sig: peer.sig,
+      model: model.name,
+      modelDigest: model.digest,
+      inputDigest: answer.inputDigest,
+      outputDigest: answer.outputDigest,
+      requestId,
+      manifest: question.agreement.ids(),
+      simulated: peer.simulated,
+      evidenceDigest: peer.evidenceDigest,
+      at: question.now(),
+    });
+  let verdict = await verify();
+  // The provider may have gone on to a newer manifest before this service has heard of it.
+  if (!verdict.ok && verdict.code === 'receipt_manifest' && (await question.agreement.catchUp()))
+    verdict = await verify();
   if (!verdict.ok) throw new JobStopped('receipt-invalid', verdict.code);
   return { ...readOutputs(contract, answer), receipt: answer.receipt, facts: verdict.claims };
 }

@@ -1,15 +1,16 @@
-import type { HeadJudge, TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge, Verification, VerifiedPeer } from '@cloister/attestation';
 import { createChannel, type ChannelOptions } from '@cloister/channel';
 import { createInferenceClient, verifyService } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
+import type { JobAgreement } from './job-agreement.ts';
 import type { Providers } from './provider.ts';
 
 /** How providers are reached over the network. */
 export interface NetworkProvidersOptions
   extends Pick<ChannelOptions, 'transport' | 'primitives' | 'signCall'> {
   readonly urls: readonly string[];
-  readonly manifest: TrustedManifest;
+  readonly agreement: JobAgreement;
   readonly attestation: string;
   /** Whether evidence is recent by its heads (design 2.1, rule 8). */
   readonly judgeHeads?: HeadJudge;
@@ -22,24 +23,32 @@ export interface NetworkProvidersOptions
  * (design 2.1, rule 5), and spoken to in a channel to the key of that evidence, with signed calls.
  */
 export function createNetworkProviders(options: NetworkProvidersOptions): Providers {
-  const { urls, manifest, attestation, transport, judgeHeads, now, random } = options;
+  const { urls, agreement, attestation, transport, judgeHeads, now, random } = options;
   const { primitives, signCall } = options;
-  const kems = manifest.manifest.services['inference']?.config?.kems ?? ['x-wing'];
+  const verify = (baseUrl: string): Promise<Verification<VerifiedPeer>> => {
+    const { trust, bridge } = agreement.current();
+    return verifyService({
+      baseUrl,
+      service: 'inference',
+      manifest: trust,
+      bridge,
+      attestationUrl: attestation,
+      requireToken: true,
+      judgeHeads,
+      transport,
+      now,
+      random,
+      crypto: NODE_EVIDENCE_CRYPTO,
+    });
+  };
   return {
     urls,
-    verify: (baseUrl) =>
-      verifyService({
-        baseUrl,
-        service: 'inference',
-        manifest,
-        attestationUrl: attestation,
-        requireToken: true,
-        judgeHeads,
-        transport,
-        now,
-        random,
-        crypto: NODE_EVIDENCE_CRYPTO,
-      }),
+    verify: async (baseUrl) => {
+      const verdict = await verify(baseUrl);
+      // The provider may have heard of a newer manifest first.
+      if (verdict.ok || verdict.code !== 'manifest_mismatch') return verdict;
+      return (await agreement.catchUp()) ? verify(baseUrl) : verdict;
+    },
     open: (peer, baseUrl) =>
       createInferenceClient(
         createChannel({
@@ -48,7 +57,9 @@ export function createNetworkProviders(options: NetworkProvidersOptions): Provid
           transport,
           now,
           random,
-          kems,
+          kems: agreement.current().trust.manifest.services['inference']?.config?.kems ?? [
+            'x-wing',
+          ],
           ...(primitives === undefined ? {} : { primitives }),
           ...(signCall === undefined ? {} : { signCall }),
         }),

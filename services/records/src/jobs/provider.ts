@@ -74,10 +74,10 @@ export async function findProvider(
     const url = urls[(start + i) % urls.length] ?? '';
     const verdict = await verify(url);
     const code = verdict.ok ? lackOf(verdict.claims, model) : verdict.code;
-    const facts = verdict.ok ? factsOf(verdict.claims, model) : {};
+    const facts = verdict.ok ? factsOf(verdict.claims, model) : { manifest: manifest.id };
     if (code !== undefined && UNREACHABLE_CODES.includes(code)) continue;
     onFinding({
-      facts: { manifest: manifest.id, ...facts, ...(code === undefined ? {} : { code }) },
+      facts: { ...facts, ...(code === undefined ? {} : { code }) },
       accepted: code === undefined,
     });
     if (verdict.ok && code === undefined)
@@ -97,8 +97,9 @@ function lackOf(peer: VerifiedPeer, model: AgreedModel): string | undefined {
   return serves ? undefined : 'model_not_agreed';
 }
 
-function factsOf(peer: VerifiedPeer, model: AgreedModel): Omit<PeerFacts, 'manifest'> {
+function factsOf(peer: VerifiedPeer, model: AgreedModel): PeerFacts {
   return {
+    manifest: peer.manifestId,
     evidenceDigest: peer.evidenceDigest,
     measurement: measurementOf(peer),
     modelDigest: model.digest,

@@ -73,7 +73,11 @@ describe('the workers of two replicas', () => {
       log,
       now,
       random,
-      manifest,
+      agreement: {
+        current: () => ({ trust: manifest }),
+        ids: () => [manifest.id],
+        catchUp: () => Promise.resolve(false),
+      },
       replica: `replica-${at}`,
       shared: true,
       reviewers: ['Practitioner/r'],

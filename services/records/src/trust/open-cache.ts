@@ -1,8 +1,10 @@
 import { hkdfSync } from 'node:crypto';
 import type { ReleasedSecret, Verification, VerifiedPeer } from '@cloister/attestation';
 import type { TlsKey } from '@cloister/attester';
+import { currentVersion } from '@cloister/client';
 import {
   type Cache,
+  ConfigError,
   connectToGate,
   createMemoryCache,
   createRedisCache,
@@ -13,6 +15,7 @@ import {
   withFallback,
 } from '@cloister/service';
 import type { RecordsEvents } from '../events.ts';
+import { createReplaceableCache } from './replaceable-cache.ts';
 
 /** How the cache behind the gate is reached. */
 export interface CacheOptions {
@@ -23,8 +26,8 @@ export interface CacheOptions {
   /** Our TLS key: its digest is in the runtime data. */
   readonly tls: TlsKey;
   readonly token: () => Promise<string>;
-  /** The tenant key, of which the keys of the cache are derived. */
-  readonly secret: ReleasedSecret;
+  /** The tenant key as it was released last: the key of the cache is derived of it. */
+  readonly secret: () => ReleasedSecret;
   readonly tenant: string;
   readonly now: () => Date;
   readonly log: Log<RecordsEvents>;
@@ -34,6 +37,8 @@ export interface CacheOptions {
 export interface OpenedCache {
   readonly cache: Cache;
   isReachable(): Promise<boolean>;
+  /** Takes up the tenant key of now: what an older one sealed is not looked at any more. */
+  rekey(): Promise<void>;
 }
 
 /**
@@ -50,20 +55,30 @@ export function openCache(options: CacheOptions): OpenedCache {
       return connectToGate({ ...gate, peer: verdict.claims, cert: tls.cert, key: tls.key });
     },
   });
-  const shared = createRedisCache({
-    link,
-    tenant,
-    keyspace: 'cache',
-    prefix: 'records:',
-    secrets: cacheKeys(options.secret),
-    now,
-    onFault: (fault) => log('cache_failed', { code: routeTemplate(fault) }),
-  });
-  const cache = withFallback(shared, createMemoryCache({ now }), (error) =>
-    log('cache_failed', { code: routeTemplate(error.code) }),
-  );
+  const cacheOf = (key: CacheKey): Cache => {
+    const shared = createRedisCache({
+      link,
+      tenant,
+      keyspace: 'cache',
+      prefix: 'records:',
+      secrets: new Map([key]),
+      now,
+      onFault: (fault) => log('cache_failed', { code: routeTemplate(fault) }),
+    });
+    return withFallback(shared, createMemoryCache({ now }), (error) =>
+      log('cache_failed', { code: routeTemplate(error.code) }),
+    );
+  };
+  let key = cacheKey(options.secret(), now());
+  const cache = createReplaceableCache(cacheOf(key));
   return {
     cache,
+    async rekey() {
+      const next = cacheKey(options.secret(), now());
+      if (next[0] === key[0]) return;
+      key = next;
+      await cache.replace(cacheOf(next));
+    },
     async isReachable() {
       try {
         await link.send(['PING']);
@@ -76,12 +91,13 @@ export function openCache(options: CacheOptions): OpenedCache {
   };
 }
 
-/** Of each version of the tenant key one: what is in the cache opens to nobody who has it not. */
-function cacheKeys({ versions }: ReleasedSecret): ReadonlyMap<number, Uint8Array> {
-  return new Map(
-    versions.map(({ version, value }) => [
-      version,
-      new Uint8Array(hkdfSync('sha256', value, new Uint8Array(0), 'cloister records cache', 32)),
-    ]),
-  );
+type CacheKey = readonly [version: number, key: Uint8Array];
+
+/** Derived of the tenant key in use: what is in the cache opens to nobody who has it not. */
+function cacheKey(secret: ReleasedSecret, at: Date): CacheKey {
+  const current = currentVersion(secret, at);
+  if (current === undefined) throw new ConfigError('tenant-key: none has begun');
+  const { version, value } = current;
+  const derived = hkdfSync('sha256', value, new Uint8Array(0), 'cloister records cache', 32);
+  return [version, new Uint8Array(derived)];
 }

@@ -1,7 +1,7 @@
-import type { TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge } from '@cloister/attestation';
 import type { TlsKey } from '@cloister/attester';
 import type { Fetch } from '@cloister/channel';
-import { verifyService } from '@cloister/client';
+import { type ManifestFollower, verifyService } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import { type CacheOptions, openCache, type OpenedCache } from './open-cache.ts';
@@ -13,7 +13,9 @@ export interface GateCacheOptions extends Omit<CacheOptions, 'gate' | 'verify' |
   /** Where it speaks Redis' protocol: a port on the same host. */
   readonly port: number | undefined;
   readonly tls: TlsKey | undefined;
-  readonly manifest: TrustedManifest;
+  readonly follower: ManifestFollower;
+  /** Whether the heads that the gate's evidence names are recent. */
+  readonly judgeHeads: HeadJudge;
   readonly attestation: string;
   readonly transport: Fetch;
   readonly random: Random;
@@ -21,18 +23,20 @@ export interface GateCacheOptions extends Omit<CacheOptions, 'gate' | 'verify' |
 
 /** The cache behind the gate, where one is set: see `openCache`. */
 export function openGateCache(options: GateCacheOptions): OpenedCache | undefined {
-  const { url, port, tls, manifest, attestation, transport, now, random } = options;
+  const { url, port, tls, follower, attestation, judgeHeads, transport, now, random } = options;
   if (tls === undefined || url === undefined || port === undefined) return undefined;
   return openCache({
     ...options,
     tls,
     gate: { host: new URL(url).hostname, port },
-    tenant: manifest.manifest.deployment,
+    tenant: follower.trust.manifest.deployment,
     verify: () =>
       verifyService({
         baseUrl: url,
         service: 'cache',
-        manifest,
+        manifest: follower.trust,
+        bridge: follower.agreement.bridge,
+        judgeHeads,
         attestationUrl: attestation,
         requireToken: true,
         transport,

@@ -1,16 +1,32 @@
-import type { HeadJudge, ReleasedSecret, TrustedManifest } from '@cloister/attestation';
+import type { HeadJudge, ReleasedSecret } from '@cloister/attestation';
 import type { CallSigner, Fetch, Gateway } from '@cloister/channel';
-import { type AttestedIdentity, type BrokerClient, createBrokerSession } from '@cloister/client';
+import {
+  type AttestedIdentity,
+  type CounterKeeper,
+  createBrokerSession,
+  type ManifestFollower,
+  type SecretKeeper,
+} from '@cloister/client';
 import type { HpkePrimitives } from '@cloister/crypto';
-import type { Random, SealingKey } from '@cloister/sealing';
-import { followHeads, guardByLeases, keepLease, type Log, routeTemplate } from '@cloister/service';
+import type { Random } from '@cloister/sealing';
+import {
+  followHeads,
+  guardByLeases,
+  keepLease,
+  type Log,
+  routeTemplate,
+  watchText,
+} from '@cloister/service';
 import type { ChannelKeySource } from '../channel-keys.ts';
 import type { RecordsEvents } from '../events.ts';
-import { createReleasedChannelKeys, tenantKeysOf } from './released-keys.ts';
+import { createReleasedChannelKeys } from './released-keys.ts';
 
 /** What is asked of the brokers, and by whom. */
 export interface ReleasesOptions {
-  readonly manifest: TrustedManifest;
+  /** The manifest, as it changes. */
+  readonly follower: ManifestFollower;
+  /** Reads the manifest's file, which somebody may replace. */
+  readonly readManifest: () => Promise<string>;
   /** The address of each party's broker. */
   readonly brokers: Readonly<Record<string, string>>;
   readonly identity: AttestedIdentity;
@@ -21,7 +37,9 @@ export interface ReleasesOptions {
   readonly primitives?: HpkePrimitives;
   readonly log: Log<RecordsEvents>;
   /** Told after the lease of the channel's keys was renewed. */
-  readonly onRenewed: () => Promise<void>;
+  readonly onChannelKeys: () => Promise<void>;
+  /** Told after the lease of the tenant key was renewed. */
+  readonly onTenantKeys: (secret: ReleasedSecret) => Promise<void>;
 }
 
 /** What the hospital's broker released, and the time that its heads give. */
@@ -32,10 +50,14 @@ export interface Releases {
   readonly heads: () => readonly string[];
   readonly judgeHeads: HeadJudge;
   readonly channelKeys: ChannelKeySource;
-  /** The tenant key as it was released: other keys are derived of it. */
-  readonly tenantSecret: ReleasedSecret;
-  tenantKeys(): Promise<readonly SealingKey[]>;
-  counterKeeper(name: string, signCall: CallSigner): BrokerClient;
+  /** The tenant key as it was released last: other keys are derived of it. */
+  readonly tenantSecret: () => ReleasedSecret;
+  /** Asks for the newest versions of the tenant key now. */
+  renewTenantKeys(): Promise<void>;
+  counterKeeper(name: string, signCall: CallSigner): CounterKeeper;
+  tenantKeeper(signCall: CallSigner): SecretKeeper;
+  /** Looks for a newer manifest; whether there is another one in force now. */
+  readonly catchUp: () => Promise<boolean>;
   /** Whether all leases run. */
   isServing(): boolean;
   /** Refuses whatever comes after a lease has ended. */
@@ -45,51 +67,73 @@ export interface Releases {
 
 const SERVICE = 'records';
 const OWN_PARTY = 'hospital';
+const TENANT_KEY = 'tenant-key';
 
 /**
- * Gets the tenant key and the channel key from the hospital's broker (design 2.1, rules 6 and 7), and
- * follows the heads of all brokers. Waits for a broker that is not there, and says so in the log.
+ * Gets the tenant key and the channel key from the hospital's broker (design 2.1, rules 6 and 7),
+ * follows the heads of all brokers, and goes on with a newer manifest as soon as a head or the file
+ * names one: what this service is given under it, it asks for at once. Waits for a broker that is
+ * not there, and says so in the log.
  */
 export async function openReleases(options: ReleasesOptions): Promise<Releases> {
-  const { manifest, identity, log, primitives } = options;
+  const { follower, identity, log, primitives } = options;
   const session = createBrokerSession({ ...options, service: SERVICE, ownParty: OWN_PARTY });
-  const { now } = session;
-  const lease = (name: string, onRenewed?: () => Promise<void>) =>
+  const { now, catchUp } = session;
+  follower.onChange(({ trust }) => log('manifest', { serial: trust.manifest.serial }));
+  const lease = (name: string, onRenewed: (secret: ReleasedSecret) => Promise<void>) =>
     keepLease({
       name,
       ask: session.askFor(name, identity),
+      catchUp,
       now,
       onFailure: (code) =>
         log('lease_failed', { secret: routeTemplate(name), code: routeTemplate(code) }),
-      ...(onRenewed === undefined ? {} : { onRenewed }),
+      onRenewed,
     });
   const [tenant, channel] = await Promise.all([
-    lease('tenant-key'),
-    lease('channel-key', options.onRenewed),
+    lease(TENANT_KEY, options.onTenantKeys),
+    lease('channel-key', options.onChannelKeys),
   ]);
-  const stop = await followHeads({
+  const leases = [tenant, channel];
+  follower.onChange(() => {
+    // Not waited for: a lease that is being renewed may be what found the manifest.
+    for (const one of leases) void one.renew();
+  });
+  const stopHeads = await followHeads({
     refresh: () => session.heads.refresh(),
-    lease: manifest.manifest.lease,
+    next: () => session.heads.next(),
+    catchUp,
+    lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),
   });
-  const leases = [tenant, channel];
+  const stopFile = watchText({
+    read: options.readManifest,
+    onText: async (text) => {
+      const { refused } = await follower.offer([text]);
+      if (refused !== undefined) log('manifest_refused', { code: routeTemplate(refused) });
+    },
+    onFailure: () => log('manifest_refused', { code: routeTemplate('unreadable') }),
+  });
   return {
     now,
     heads: () => session.heads.keeper.hashes(),
     judgeHeads: session.judgeHeads,
     channelKeys: createReleasedChannelKeys({
       secret: () => channel.secret,
-      kems: manifest.manifest.services[SERVICE]?.config?.kems ?? ['x-wing'],
+      kems: () => follower.trust.manifest.services[SERVICE]?.config?.kems ?? ['x-wing'],
       now,
       ...(primitives === undefined ? {} : { primitives }),
     }),
-    tenantSecret: tenant.secret,
-    tenantKeys: () => tenantKeysOf(tenant.secret, now()),
+    tenantSecret: () => tenant.secret,
+    renewTenantKeys: () => tenant.renew(),
     counterKeeper: (name, signCall) => session.counterKeeper(name, signCall),
+    tenantKeeper: (signCall) => session.secretKeeper(TENANT_KEY, signCall),
+    catchUp,
     isServing: () => leases.every((one) => one.isRunning()),
     guard: (gateway) => guardByLeases(gateway, leases),
     close: () => {
-      stop();
+      stopFile();
+      stopHeads();
       for (const one of leases) one.stop();
     },
   };
