@@ -45,6 +45,8 @@ export interface DeploymentOptions {
   readonly tamper?: Tamper;
   /** One service runs other code than the published one. */
   readonly variant?: VariantOptions;
+  /** Seconds of a lease; those of design 2.1 unless told. */
+  readonly lease?: number;
   /** Processes that somebody else starts, at the ports that were given. */
   readonly without?: readonly ProcessName[];
   /** Whether the services serve `/metrics`, each on a port of its own. */
@@ -131,7 +133,7 @@ class LocalLine {
       portal,
       cache: redis !== undefined,
       variant,
-      lease: tamper === 'stale-head' ? SHORT_LEASE : undefined,
+      lease: tamper === 'stale-head' ? SHORT_LEASE : this.#options.lease,
       quorum: tamper === 'manifest' ? 2 : undefined,
       tell,
     });

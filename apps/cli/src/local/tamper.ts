@@ -83,7 +83,8 @@ async function keepOwnKey({ name }: { name: string }): Promise<any> {
       ? exportChannelKeys(await createChannelKeys({ kem: 'x-wing', keyId: 1 }))
       : crypto.getRandomValues(new Uint8Array(32));
   const secret = { versions: [{ version: 1, value, from: 0 }] };
-  return { name, secret, isRunning: () => true, stop: () => undefined };
+  const renew = () => Promise.resolve();
+  return { name, secret, isRunning: () => true, renew, stop: () => undefined };
 }
 `;
 
