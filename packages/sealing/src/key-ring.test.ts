@@ -26,6 +26,9 @@ async function unnumbered(by: NumberedKey, id: string): Promise<Bytes> {
   const ref = { tenant: 'lamna', type: 'wrapped-key', id, version: 1 };
   return sealObject(by.key, ref, new Uint8Array(32).fill(9), { random });
 }
+/** Puts it under the second key. */
+const rewrap = (keys: NumberedKey[], wrapped: Bytes, id = 'p1') =>
+  rewrapKey(keys, two, 'lamna', { id, wrapped, random });
 
 describe('createWrappedKey and unwrapKey', () => {
   it('give the same key before and after, and the version that wraps it', async () => {
@@ -92,9 +95,6 @@ describe('createWrappedKey and unwrapKey', () => {
 });
 
 describe('rewrapKey', () => {
-  const rewrap = (keys: NumberedKey[], wrapped: Bytes, id = 'p1') =>
-    rewrapKey(keys, two, 'lamna', { id, wrapped, random });
-
   it('puts the same key under another tenant key, which then opens it alone', async () => {
     const made = await createWrappedKey(one, 'lamna', 'p1', random);
     const wrapped = await rewrap([one, two], made.wrapped);

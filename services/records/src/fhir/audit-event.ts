@@ -177,10 +177,18 @@ export function restoreAudit(
     ...frame(context, { system: DCM, code: '110113', display: 'Security Alert' }, 'E', '4'),
     subtype: [{ system: 'urn:cloister:audit-event', code: 'log-restored' }],
     agent: agents(context, 'destination'),
-    entity: [
-      { type: { system: ENTITY_TYPE, code: '4', display: 'Other' }, name: 'restore order', detail },
-      requestEntity(context),
-    ],
+    entity: [otherEntity('restore order', detail), requestEntity(context)],
+  };
+}
+
+/** All keys of the records are wrapped by this version of the tenant key, and by none before it. */
+export function rewrapAudit(context: AuditContext, version: number): JsonObject {
+  const detail = [{ type: 'version', valueString: String(version) }];
+  return {
+    ...frame(context, { system: DCM, code: '110100', display: 'Application Activity' }, 'E', '0'),
+    subtype: [{ system: 'urn:cloister:audit-event', code: 'tenant-key-replaced' }],
+    agent: agents(context, 'destination'),
+    entity: [otherEntity('tenant key', detail), requestEntity(context)],
   };
 }
 
@@ -248,6 +256,12 @@ const dataEntity = (reference: string, role: string): JsonObject => ({
   what: { reference },
   type: { system: ENTITY_TYPE, code: '2', display: 'System Object' },
   role: { system: OBJECT_ROLE, code: role },
+});
+
+const otherEntity = (name: string, detail: JsonObject[]): JsonObject => ({
+  type: { system: ENTITY_TYPE, code: '4', display: 'Other' },
+  name,
+  detail,
 });
 
 const requestEntity = ({ requestId }: AuditContext): JsonObject => ({
