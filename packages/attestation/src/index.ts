@@ -53,7 +53,12 @@ export {
   type TokenTee,
 } from './manifest/manifest.ts';
 export type { ManifestBridge, TrustedManifest } from './manifest/trusted-manifest.ts';
-export { isVerified, type VerifiedCaller, type VerifiedPeer } from './peer/verified-peer.ts';
+export {
+  isVerified,
+  type PeerClaims,
+  type VerifiedCaller,
+  type VerifiedPeer,
+} from './peer/verified-peer.ts';
 export { INTEL_ROOT, type IntelCollateral, type TrustAnchor } from './intel/collateral.ts';
 export { WEB_CRYPTO, type EvidenceCrypto, type P256Key } from './intel/evidence-crypto.ts';
 export { parseManifest, parseManifestFile, type ManifestFile } from './manifest/parse-manifest.ts';
@@ -98,7 +103,6 @@ export { verifyMany } from './intel/verify-many.ts';
 export { verifySgxQuote } from './sgx/verify-sgx-quote.ts';
 export { verifyTdxQuote } from './tdx/verify-tdx-quote.ts';
 export { admit, admitToken } from './manifest/admit.ts';
-export type { AzureCvmClaims } from './manifest/identity-checks.ts';
 export { CHECK_GROUPS, groupChecks, groupOfCheck, type CheckGroup } from './peer/check-groups.ts';
 export { pinnedIssuers, type PinnedIssuer } from './peer/pinned-issuers.ts';
 export { verifyCaller, type CallerTrust } from './peer/verify-caller.ts';
@@ -132,6 +136,11 @@ export {
   snpEndorsementsOf,
   type SnpEndorsements,
 } from './snp/endorsements.ts';
+export {
+  encodeAzureEvidence,
+  parseAzureEvidence,
+  type AzureEvidence,
+} from './azure-hcl/azure-evidence.ts';
 export { checkHclBinding, type BoundHclReport } from './azure-hcl/hcl-binding.ts';
 export { parseHclReport, type HclReport } from './azure-hcl/hcl-report.ts';
 export { parseHclRuntimeClaims, type HclRuntimeClaims } from './azure-hcl/runtime-claims.ts';

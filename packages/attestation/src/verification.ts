@@ -64,7 +64,7 @@ export type EvidenceCode =
   | 'tpm.nonce'
   | 'tpm.pcrs';
 
-/** The codes that `appraise` gives. */
+/** The codes that `appraise` and `admit` give of hardware. */
 export type PolicyCode =
   | 'policy.debug'
   | 'policy.simulated'
@@ -80,4 +80,6 @@ export type PolicyCode =
   | 'policy.xfam'
   | 'policy.measurement'
   | 'policy.report_data'
-  | 'policy.collateral_expired';
+  | 'policy.collateral_expired'
+  | 'policy.secure_boot'
+  | 'policy.vtpm';

@@ -5,14 +5,9 @@ import type { Appraisal } from '../verification.ts';
 import type { AppraisalPolicy, TcbPolicy, TdxPolicy } from './appraisal-policy.ts';
 import { appraiseSnp } from './appraise-snp.ts';
 import { expectAmong } from './expect-among.ts';
-import { DEFAULT_TCB_STATUSES, findingsOf, isMigratable } from './findings.ts';
+import { appraiseEnclaveAttributes, appraiseTdAttributes } from './attributes.ts';
+import { DEFAULT_TCB_STATUSES, findingsOf } from './findings.ts';
 
-/** SEPT_VE_DISABLE (bit 28), PKS (30), PERFMON (63); see spec/evidence.md 8. */
-const USUAL_TD_ATTRIBUTES = '0000005000000080';
-/** DEBUG (bit 0) and MIGRATABLE (29) have checks of their own. */
-const JUDGED_TD_ATTRIBUTES = '0100002000000000';
-/** The XFAM bits that go-tdx-guest allows; x87 and SSE, the first two, must be on. */
-const USUAL_XFAM = 'e7db060000000000';
 const NO_SERVICE_TD = '0'.repeat(96);
 
 /** An appraisal of verified claims, and whether they were bound to what the caller expects. */
@@ -86,8 +81,7 @@ function isAcceptedTcb(
 }
 
 function appraiseSgx(list: CheckList, claims: SgxClaims, { sgx = {} }: AppraisalPolicy): void {
-  const initialised = ((decodeHex(claims.attributes)[0] ?? 0) & 0x01) !== 0;
-  list.expect('enclave is initialised', initialised, 'policy.attributes');
+  appraiseEnclaveAttributes(list, claims);
   const measured = 'policy.measurement';
   expectAmong(list, 'MRENCLAVE', claims.mrenclave, sgx.mrenclave, measured);
   expectAmong(list, 'MRSIGNER', claims.mrsigner, sgx.mrsigner, measured);
@@ -99,17 +93,7 @@ function appraiseSgx(list: CheckList, claims: SgxClaims, { sgx = {} }: Appraisal
 }
 
 function appraiseTdx(list: CheckList, claims: TdxClaims, tdx: TdxPolicy): void {
-  const { allowSeptVeDisableOff = false, allowMigratable = false } = tdx;
-  const noInjection = claims.septVeDisable || allowSeptVeDisableOff;
-  list.expect('SEPT_VE_DISABLE', noInjection, 'policy.sept_ve');
-  const fixed = !isMigratable(claims.tdAttributes) || allowMigratable;
-  list.expect('not migratable', fixed, 'policy.migratable');
-  const attributes = [USUAL_TD_ATTRIBUTES, JUDGED_TD_ATTRIBUTES, tdx.extraTdAttributes];
-  const known = isWithin(claims.tdAttributes, attributes);
-  list.expect('no unknown TD attributes', known, 'policy.attributes');
-  const basics = ((decodeHex(claims.xfam)[0] ?? 0) & 0x03) === 0x03;
-  const usual = isWithin(claims.xfam, [USUAL_XFAM, tdx.extraXfam]);
-  list.expect('XFAM', basics && usual, 'policy.xfam');
+  appraiseTdAttributes(list, claims, tdx);
   const services = tdx.mrservicetd ?? [NO_SERVICE_TD];
   const served = services.includes(claims.mrservicetd ?? NO_SERVICE_TD);
   list.expect('MRSERVICETD', served, 'policy.mrservicetd');
@@ -133,13 +117,4 @@ function appraiseReportData(list: CheckList, found: string, { reportData }: Appr
   const padding = new Uint8Array(Math.max(0, 64 - reportData.length));
   const matches = equalBytes(decodeHex(found), concatBytes(reportData, padding));
   list.expect('REPORTDATA', matches && reportData.length > 0, 'policy.report_data');
-}
-
-/** Whether every bit that is set lies in one of the masks. */
-function isWithin(value: string, masks: readonly (string | undefined)[]): boolean {
-  const allowed = masks.map((mask) => decodeHex(mask ?? ''));
-  return decodeHex(value).every((byte, i) => {
-    const mask = allowed.reduce((sum, bytes) => sum | (bytes[i] ?? 0), 0);
-    return (byte & ~mask) === 0;
-  });
 }

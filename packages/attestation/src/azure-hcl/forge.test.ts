@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { concatBytes, encodeUtf8, Writer, type Bytes } from '@cloister/bytes';
 import { jwkFromSpki, sha256 } from '@cloister/crypto';
 import { forge } from '../intel/forge.test.ts';
-import { AT, forgeReport } from '../snp/forge.test.ts';
+import { AT, forgeReport, type SnpEdits } from '../snp/forge.test.ts';
 import type { TpmQuote } from './tpm-quote.ts';
 import { type HclReportOptions } from './verify-hcl-report.ts';
 
@@ -32,11 +32,18 @@ export interface HclEdits {
   /** In the place of the digest of the claims, in the hardware report. */
   readonly reportData?: Bytes;
   readonly tee?: 'snp' | 'tdx';
+  /** Of the SNP report, but for its report data. */
+  readonly snp?: SnpEdits;
   /** Last: the finished blob. */
   readonly blob?: (blob: Bytes) => void;
   readonly attest?: (attest: Bytes) => Bytes;
   readonly quoteSigner?: CryptoKey;
+  /** Shown beside the quote, which is over others. */
   readonly pcrs?: readonly Bytes[];
+  /** What the quote is over; PCRs 0, 4 and 11 of `PCRS` unless told. */
+  readonly quoted?: { readonly pcrs: readonly Bytes[]; readonly selected: readonly number[] };
+  /** What the quote carries; NONCE unless told. */
+  readonly qualifyingData?: Bytes;
   readonly options?: Partial<HclReportOptions>;
 }
 
@@ -59,7 +66,13 @@ export async function forgeHcl(
   const area = new Uint8Array(1184);
   let hardware: HclReportOptions['hardware'];
   if (tee === 'snp') {
-    const { report, options } = await forgeReport({ report: (r) => r.set(reportData, 0x50) });
+    const { report, options } = await forgeReport({
+      ...edits.snp,
+      report: (r) => {
+        r.set(reportData, 0x50);
+        edits.snp?.report?.(r);
+      },
+    });
     const { at: _, cache: __, ...rest } = options;
     area.set(report);
     hardware = { tee: 'snp', ...rest };
@@ -97,23 +110,22 @@ function blobOf(tee: 'snp' | 'tdx', area: Bytes, claims: Bytes): Bytes {
 }
 
 export async function forgeTpmQuote(edits: HclEdits): Promise<TpmQuote> {
-  const selected = [0, 4, 11];
-  const digest = await sha256(concatBytes(...selected.map((i) => PCRS[i] ?? new Uint8Array())));
+  const { quoted = { pcrs: PCRS, selected: [0, 4, 11] }, qualifyingData = NONCE } = edits;
+  const { pcrs, selected } = quoted;
+  const digest = await sha256(concatBytes(...selected.map((i) => pcrs[i] ?? new Uint8Array())));
+  const bitmap = new Uint8Array(3);
+  for (const i of selected) bitmap[i >> 3] = (bitmap[i >> 3] ?? 0) | (1 << (i & 7));
   const writer = new Writer()
     .u32be(0xff544347)
     .u16be(0x8018)
     .u16be(4)
     .bytes(Uint8Array.of(0, 11, 1, 2));
-  writer.u16be(NONCE.length).bytes(NONCE).bytes(new Uint8Array(25));
-  writer
-    .u32be(1)
-    .u16be(0x000b)
-    .u8(3)
-    .bytes(Uint8Array.of(0x11, 0x08, 0));
+  writer.u16be(qualifyingData.length).bytes(qualifyingData).bytes(new Uint8Array(25));
+  writer.u32be(1).u16be(0x000b).u8(3).bytes(bitmap);
   const plain = writer.u16be(32).bytes(digest).finish();
   const message = edits.attest?.(plain) ?? plain;
   const key = edits.quoteSigner ?? ak?.privateKey;
   assert.ok(key);
   const signature = new Uint8Array(await crypto.subtle.sign(PKCS1.name, key, message));
-  return { message, signature, pcrs: edits.pcrs ?? PCRS };
+  return { message, signature, pcrs: edits.pcrs ?? pcrs };
 }

@@ -23,6 +23,8 @@ export interface HclRuntimeClaims {
   readonly vmConfiguration: JsonObject;
   /** 64 bytes (lower hex) that the guest wrote to NV index 0x01400002. */
   readonly userData?: string;
+  /** All of it, as a token about this machine repeats it. */
+  readonly document: JsonObject;
 }
 
 /** Reads the claims; MalformedError where a member that is known has another shape. */
@@ -40,6 +42,7 @@ export function parseHclRuntimeClaims(bytes: Uint8Array): HclRuntimeClaims {
     ...(endorsementKey === undefined ? {} : { endorsementKey }),
     vmConfiguration,
     ...(userData === undefined ? {} : { userData: readUserData(userData) }),
+    document: object,
   };
 }
 

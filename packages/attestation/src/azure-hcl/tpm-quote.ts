@@ -1,4 +1,11 @@
-import { concatBytes, encodeHex, equalBytes, Reader, type Bytes } from '@cloister/bytes';
+import {
+  concatBytes,
+  decodeBase64url,
+  encodeHex,
+  equalBytes,
+  Reader,
+  type Bytes,
+} from '@cloister/bytes';
 import { sha256, spkiFromJwk, verifySignature, type Jwk } from '@cloister/crypto';
 import type { CheckList } from '../check-list.ts';
 import { attempt } from './hcl-binding.ts';
@@ -29,6 +36,20 @@ const ATTEST_QUOTE = 0x8018;
 const ALGORITHM_SHA256 = 0x000b;
 const DIGEST_SIZE = 32;
 
+/** The least modulus of an attestation key: what the vTPMs of Azure have. */
+const MIN_RSA_BYTES = 256;
+
+/** What a quote that was verified vouches for. */
+export interface VerifiedTpmQuote {
+  /** SHA-256 PCRs in lower hex, by number. */
+  readonly pcrs: Readonly<Record<string, string>>;
+  /** What the caller of the quote put in, lower hex. */
+  readonly qualifyingData: string;
+}
+
+/** The check that is skipped where no nonce is expected. */
+export const TPM_NONCE_CHECK = 'TPM quote has the nonce';
+
 /** Reads a TPMS_ATTEST: a quote over one selection of SHA-256 PCRs; MalformedError for all else. */
 export function parseTpmAttest(message: Uint8Array): TpmAttest {
   const r = new Reader(message, NAME);
@@ -54,15 +75,15 @@ export function parseTpmAttest(message: Uint8Array): TpmAttest {
 
 /**
  * Checks a quote by the attestation key that the HCL claims name (spec/evidence.md 10): signature,
- * registers, nonce. Gives the registers that the quote vouches for, by number; undefined where a
- * check failed. Without a nonce the quote may be old, and the check is skipped.
+ * registers, nonce. Gives what the quote vouches for; undefined where a check failed. Without a
+ * nonce the quote may be old, and the check is skipped.
  */
 export async function checkTpmQuote(
   list: CheckList,
   { message, signature, pcrs }: TpmQuote,
   attestationKey: Jwk | undefined,
   nonce: Bytes | undefined,
-): Promise<Readonly<Record<string, string>> | undefined> {
+): Promise<VerifiedTpmQuote | undefined> {
   const attest = attempt(() => parseTpmAttest(message));
   if (!list.expect('TPM quote format', !!attest, 'tpm.format') || !attest) return undefined;
   const signed = attestationKey !== undefined && (await verify(attestationKey, signature, message));
@@ -74,16 +95,18 @@ export async function checkTpmQuote(
   const digest = await sha256(concatBytes(...present.map(([, value]) => value)));
   const complete = present.length === selected.length && equalBytes(digest, attest.pcrDigest);
   list.expect('TPM quote is over these PCRs', complete, 'tpm.pcrs');
-  if (nonce === undefined) list.skip('TPM quote has the nonce', 'none given: it may be old');
-  else {
-    list.expect('TPM quote has the nonce', equalBytes(attest.extraData, nonce), 'tpm.nonce');
-  }
+  if (nonce === undefined) list.skip(TPM_NONCE_CHECK, 'none given: it may be old');
+  else list.expect(TPM_NONCE_CHECK, equalBytes(attest.extraData, nonce), 'tpm.nonce');
   if (list.code !== undefined) return undefined;
-  return Object.fromEntries(present.map(([i, value]) => [i, encodeHex(value)]));
+  return {
+    pcrs: Object.fromEntries(present.map(([i, value]) => [i, encodeHex(value)])),
+    qualifyingData: encodeHex(attest.extraData),
+  };
 }
 
 async function verify(key: Jwk, signature: Bytes, message: Bytes): Promise<boolean> {
   const spki = attempt(() => spkiFromJwk(key));
   if (key.kty !== 'RSA' || spki === undefined) return false;
+  if (attempt(() => decodeBase64url(key.n ?? '').length >= MIN_RSA_BYTES) !== true) return false;
   return verifySignature(spki, 'rsa-pkcs1-sha256', signature, message);
 }

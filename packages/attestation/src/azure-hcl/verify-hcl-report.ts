@@ -9,7 +9,7 @@ import { verifyTdxQuote } from '../tdx/verify-tdx-quote.ts';
 import type { Verification } from '../verification.ts';
 import { checkHclBinding, type BoundHclReport } from './hcl-binding.ts';
 import type { HclRuntimeClaims } from './runtime-claims.ts';
-import { checkTpmQuote, type TpmQuote } from './tpm-quote.ts';
+import { checkTpmQuote, type TpmQuote, type VerifiedTpmQuote } from './tpm-quote.ts';
 
 /** With what the hardware report inside is verified. */
 export type HclHardware =
@@ -48,6 +48,8 @@ export interface HclClaims {
   readonly runtime: HclRuntimeClaims;
   /** SHA-256 PCRs that the vTPM's quote vouches for, by number; none without a quote. */
   readonly pcrs: Readonly<Record<string, string>>;
+  /** What the guest had the quote carry, lower hex; absent without a quote. */
+  readonly qualifyingData?: string;
 }
 
 /**
@@ -75,11 +77,12 @@ export async function verifyHclReport(
   const hardware = verified.claims;
   const vouched = hardware.reportData === reportData;
   list.expect('hardware vouches for the runtime claims', vouched, 'hcl.binding');
-  let pcrs: HclClaims['pcrs'] = {};
+  let quote: VerifiedTpmQuote | undefined;
   if (tpmQuote === undefined) list.skip('TPM quote', 'none given');
-  else pcrs = (await checkTpmQuote(list, tpmQuote, runtime.attestationKey, nonce)) ?? {};
+  else quote = await checkTpmQuote(list, tpmQuote, runtime.attestationKey, nonce);
   const { simulated, debug } = hardware;
-  return list.result({ tee: 'azure-cvm', simulated, debug, hardware, runtime, pcrs });
+  const common = { tee: 'azure-cvm', simulated, debug, hardware, runtime } as const;
+  return list.result({ ...common, pcrs: {}, ...quote });
 }
 
 function verifyHardware(

@@ -34,7 +34,7 @@ export interface EvidenceEnvelope {
   readonly evidence: Bytes;
   /** The very bytes whose SHA-256 the evidence carries. */
   readonly runtimeData: Bytes;
-  /** Intel: see `intelCollateralOf`; AMD: vcek, ask, ark. */
+  /** Intel: see `intelCollateralOf`; AMD: vcek, ask, ark; Azure: those of its processor. */
   readonly endorsements?: JsonObject;
   /** Attestation tokens (compact JWS) that the service holds. */
   readonly tokens: readonly string[];
@@ -143,7 +143,8 @@ function textOf(shape: Shape, limit: number): string {
   return typeof value === 'string' && value.length <= limit ? value : shape.fail();
 }
 
-function bytesOf(shape: Shape, limit: number): Bytes {
+/** Bytes as base64url, so many at the most. */
+export function bytesOf(shape: Shape, limit: number): Bytes {
   const text = textOf(shape, Math.ceil((limit * 4) / 3));
   try {
     return decodeBase64url(text);

@@ -37,9 +37,9 @@ type Ready = () => Promise<Verification<EvidenceClaims>>;
 const INTEL_FORMATS: readonly EvidenceFormat[] = ['sgx-quote', 'tdx-quote'];
 
 /**
- * Verifies evidence by its format, under one sort of roots. Formats that do not count under these
- * roots are refused, and `azure-hcl` is under both: PCRs say nothing unless one also knows which
- * paravisor keeps them, and no manifest names that (see `verifyHclReport`).
+ * Verifies evidence that the processor itself made of the code, by its format, under one sort of
+ * roots. Formats that do not count under these roots are refused, and `azure-hcl` is under both: its
+ * claims are of two layers (see `verifyAzureEvidence`).
  */
 export async function verifyEvidence(
   { format, evidence, endorsements }: BareEvidence,
@@ -87,7 +87,7 @@ function readIntel(
 }
 
 /** Null where there are endorsements that cannot be read. */
-function readOrNull<T>(read: () => T): T | null {
+export function readOrNull<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

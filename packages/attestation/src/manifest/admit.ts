@@ -1,31 +1,36 @@
 import { appraise } from '../appraisal/appraise.ts';
+import { appraiseTdAttributes } from '../appraisal/attributes.ts';
+import type { HclClaims } from '../azure-hcl/verify-hcl-report.ts';
 import { CheckList } from '../check-list.ts';
 import type { EvidenceClaims } from '../claims.ts';
 import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
 import type { Appraisal, Check } from '../verification.ts';
-import { checkIdentity, type AzureCvmClaims, type IdentityClaims } from './identity-checks.ts';
+import { checkIdentity, type IdentityClaims } from './identity-checks.ts';
 import { ACCEPTABLE_TCB } from './parse-identity.ts';
 import type { Manifest } from './manifest.ts';
+
+/** CXL_ALLOW (spec/evidence.md 9.4): memory of the guest may lie outside the processor's reach. */
+const REFUSED_GUEST_POLICY = 1n << 21n;
 
 /**
  * Whether the manifest admits evidence with these verified claims as this service: the evidence
  * is of the sort that counts, and at least one of the service's identities is met in every
- * predicate. All predicates of all identities are listed.
+ * predicate. All predicates of all identities are listed. A confidential VM of Azure is judged by
+ * what its processor says of the paravisor, then by what the paravisor says of it.
  */
 export function admit(
   manifest: Manifest,
   service: string,
-  claims: EvidenceClaims | AzureCvmClaims,
+  claims: EvidenceClaims | HclClaims,
 ): Appraisal {
   const list = new CheckList();
   const { platforms } = manifest.evidence;
-  const findings =
-    claims.tee === 'azure-cvm'
-      ? checkSort(list, manifest, claims)
-      : appraiseHardware(list, manifest, claims);
+  const hardware = claims.tee === 'azure-cvm' ? claims.hardware : claims;
+  const findings = appraiseHardware(list, manifest, hardware);
+  if (claims.tee === 'azure-cvm') checkVirtualMachine(list, claims);
   if (platforms === 'any') list.skip('hardware: platform', 'any machine of this make');
   else {
-    const named = platforms.includes(platformOf(claims));
+    const named = platforms.includes(platformOf(hardware));
     list.expect('hardware: platform', named, 'policy.platform');
   }
   return appraisalOf(list, checkService(list, manifest, service, claims), findings);
@@ -48,8 +53,11 @@ export function admitToken(
     list.expect('hardware: not migratable', !claims.migrationAllowed, 'policy.migratable');
     list.expect('hardware: VMPL', claims.vmpl === 0, 'policy.attributes');
   }
-  if (claims.tee === 'tdx')
-    list.expect('hardware: SEPT_VE_DISABLE', claims.septVeDisable, 'policy.sept_ve');
+  if (claims.tee === 'tdx') {
+    const started = new CheckList();
+    appraiseTdAttributes(started, claims);
+    list.include(started.checks, 'hardware: ');
+  }
   return appraisalOf(list, checkService(list, manifest, service, claims), findings);
 }
 
@@ -66,6 +74,7 @@ function appraiseHardware(
       accepted: ACCEPTABLE_TCB,
       ...(minEvaluationDataNumber === undefined ? {} : { minEvaluationDataNumber }),
     },
+    snp: { guestPolicy: { forbidden: REFUSED_GUEST_POLICY } },
   });
   const made = checks.filter(
     ({ check, outcome }) => outcome !== 'skipped' && check !== 'TCB status',
@@ -86,8 +95,15 @@ function checkSort(
   return [...(claims.debug ? ['debug'] : []), ...(claims.simulated ? ['simulated'] : [])];
 }
 
-function platformOf(claims: EvidenceClaims | AzureCvmClaims): string {
-  if (claims.tee === 'azure-cvm') return '';
+/** What the paravisor says of the VM: only with Secure Boot does the vTPM's PCR 7 mean anything. */
+function checkVirtualMachine(list: CheckList, { runtime }: HclClaims): void {
+  const { vmConfiguration } = runtime;
+  const secureBoot = vmConfiguration['secure-boot'] === true;
+  list.expect('hardware: Secure Boot', secureBoot, 'policy.secure_boot');
+  list.expect('hardware: vTPM', vmConfiguration['tpm-enabled'] === true, 'policy.vtpm');
+}
+
+function platformOf(claims: EvidenceClaims): string {
   if (claims.tee !== 'snp') return claims.ppid;
   return claims.chipIdMasked ? '' : claims.chipId;
 }

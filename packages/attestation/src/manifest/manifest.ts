@@ -1,6 +1,6 @@
 import { canonicalJson, encodeHex, encodeUtf8, type JsonObject } from '@cloister/bytes';
 import { sha256, type Jwk } from '@cloister/crypto';
-import type { TcbStatus } from '../claims.ts';
+import type { SnpClaims, TcbStatus } from '../claims.ts';
 
 /** What an attestation issuer may speak of: values of `x-ms-attestation-type`. */
 export type TokenTee = 'sgx' | 'sevsnpvm' | 'tdxvm' | 'simulated';
@@ -35,8 +35,10 @@ export interface SgxIdentity {
   readonly tee: 'sgx';
   readonly mrenclave: readonly string[];
   readonly mrsigner?: readonly string[];
-  /** CONFIGID; unnamed, it must be zero. */
+  /** CONFIGID, which whoever loads the enclave chooses; unnamed, it must be zero. */
   readonly configId?: readonly string[];
+  /** CONFIGSVN, likewise; unnamed, it must be zero. */
+  readonly configSvn?: number;
   readonly isvProdId: number;
   readonly minIsvSvn: number;
   /** UpToDate and SWHardeningNeeded unless told. */
@@ -51,6 +53,9 @@ export interface SnpIdentity {
   readonly measurement: readonly string[];
   readonly hostData: readonly string[];
   readonly idKeyDigest?: readonly string[];
+  /** The product line that `minTcb` speaks of; unnamed, any: numbers of one mean little in another. */
+  readonly product?: SnpClaims['product'];
+  /** What firmware must reach as it reports, as it is committed, and as it launched the guest. */
   readonly minTcb: {
     readonly fmc?: number;
     readonly bootloader: number;
@@ -67,15 +72,27 @@ export interface TdxIdentity {
   /** Each item names RTMR0 to RTMR3 of one configuration. */
   readonly rtmr: readonly (readonly string[])[];
   readonly mrConfigId: readonly string[];
+  /** MROWNER and MROWNERCONFIG, which the host chooses as well; unnamed, they must be zero. */
+  readonly mrOwner?: readonly string[];
+  readonly mrOwnerConfig?: readonly string[];
   readonly tcb?: readonly TcbStatus[];
   readonly advisories?: readonly string[];
 }
 
-/** A guest of an Azure confidential VM, measured by the PCRs of its vTPM. */
+/**
+ * A guest of an Azure confidential VM, measured by the PCRs of its vTPM. Registers are worth what
+ * the paravisor is worth that keeps them, so the processor's measurement of that is named too.
+ */
 export interface AzureCvmIdentity {
   readonly tee: 'azure-cvm';
-  /** SHA-256 PCRs by their number. */
+  /** The paravisor, as the processor measured it. */
+  readonly paravisor: SnpIdentity | TdxIdentity;
+  /** SHA-256 PCRs by their number: `CODE_PCRS`, and others that are to be narrowed. */
   readonly pcrs: Readonly<Record<string, string>>;
+  /**
+   * Who shares the VM: nobody, for the service is its image; or the containers of one pod. No
+   * evidence says which: it is what the parties know of the image that the registers fix.
+   */
   readonly isolation: 'vm' | 'pod';
 }
 

@@ -1,5 +1,6 @@
 import type { TcbStatus } from '../claims.ts';
 import type { Shape } from '../shape.ts';
+import { CODE_PCRS, OTHER_PCRS } from './code-pcrs.ts';
 import type {
   AzureCvmIdentity,
   Identity,
@@ -32,8 +33,9 @@ export function parseIdentity(shape: Shape): Identity {
 function readSgx(shape: Shape): SgxIdentity {
   const members = shape.members(
     ['tee', 'mrenclave', 'isvProdId', 'minIsvSvn'],
-    ['mrsigner', 'configId', 'tcb', 'advisories'],
+    ['mrsigner', 'configId', 'configSvn', 'tcb', 'advisories'],
   );
+  const configSvn = members.maybe('configSvn')?.integer(0, 0xffff);
   const mrsigner = members.maybe('mrsigner');
   const configId = members.maybe('configId');
   return {
@@ -41,6 +43,7 @@ function readSgx(shape: Shape): SgxIdentity {
     mrenclave: hexList(members.get('mrenclave'), 32),
     ...(mrsigner === undefined ? {} : { mrsigner: hexList(mrsigner, 32) }),
     ...(configId === undefined ? {} : { configId: hexList(configId, 64) }),
+    ...(configSvn === undefined ? {} : { configSvn }),
     isvProdId: members.get('isvProdId').integer(0, 0xffff),
     minIsvSvn: members.get('minIsvSvn').integer(0, 0xffff),
     ...readTcb(members.maybe('tcb'), members.maybe('advisories')),
@@ -48,7 +51,11 @@ function readSgx(shape: Shape): SgxIdentity {
 }
 
 function readSnp(shape: Shape): SnpIdentity {
-  const members = shape.members(['tee', 'measurement', 'hostData', 'minTcb'], ['idKeyDigest']);
+  const members = shape.members(
+    ['tee', 'measurement', 'hostData', 'minTcb'],
+    ['idKeyDigest', 'product'],
+  );
+  const product = members.maybe('product')?.oneOf(['Milan', 'Genoa', 'Turin'] as const);
   const idKeyDigest = members.maybe('idKeyDigest');
   const tcb = members.get('minTcb').members(['bootloader', 'tee', 'snp', 'microcode'], ['fmc']);
   const fmc = tcb.maybe('fmc')?.integer(0, 255);
@@ -57,6 +64,7 @@ function readSnp(shape: Shape): SnpIdentity {
     measurement: hexList(members.get('measurement'), 48),
     hostData: hexList(members.get('hostData'), 32),
     ...(idKeyDigest === undefined ? {} : { idKeyDigest: hexList(idKeyDigest, 48) }),
+    ...(product === undefined ? {} : { product }),
     minTcb: {
       ...(fmc === undefined ? {} : { fmc }),
       bootloader: tcb.get('bootloader').integer(0, 255),
@@ -68,7 +76,12 @@ function readSnp(shape: Shape): SnpIdentity {
 }
 
 function readTdx(shape: Shape): TdxIdentity {
-  const members = shape.members(['tee', 'mrtd', 'rtmr', 'mrConfigId'], ['tcb', 'advisories']);
+  const members = shape.members(
+    ['tee', 'mrtd', 'rtmr', 'mrConfigId'],
+    ['mrOwner', 'mrOwnerConfig', 'tcb', 'advisories'],
+  );
+  const mrOwner = members.maybe('mrOwner');
+  const mrOwnerConfig = members.maybe('mrOwnerConfig');
   return {
     tee: 'tdx',
     mrtd: hexList(members.get('mrtd'), 48),
@@ -77,19 +90,32 @@ function readTdx(shape: Shape): TdxIdentity {
       .items({ min: 1, max: 64 })
       .map((registers) => registers.items({ min: 4, max: 4 }).map((value) => value.hex(48))),
     mrConfigId: hexList(members.get('mrConfigId'), 48),
+    ...(mrOwner === undefined ? {} : { mrOwner: hexList(mrOwner, 48) }),
+    ...(mrOwnerConfig === undefined ? {} : { mrOwnerConfig: hexList(mrOwnerConfig, 48) }),
     ...readTcb(members.maybe('tcb'), members.maybe('advisories')),
   };
 }
 
 function readAzureCvm(shape: Shape): AzureCvmIdentity {
-  const members = shape.members(['tee', 'pcrs', 'isolation']);
-  const pcrs = members.get('pcrs').entries(/^(?:\d|1\d|2[0-3])$/u);
-  if (pcrs.length === 0) members.get('pcrs').fail();
+  const members = shape.members(['tee', 'paravisor', 'pcrs', 'isolation']);
+  const pcrs = members.get('pcrs').members(CODE_PCRS, OTHER_PCRS);
+  const values = [...CODE_PCRS, ...OTHER_PCRS].map((index) => {
+    const value = pcrs.maybe(index)?.hex(32);
+    return value === undefined ? [] : [[index, value] as const];
+  });
   return {
     tee: 'azure-cvm',
-    pcrs: Object.fromEntries(pcrs.map(([index, value]) => [index, value.hex(32)])),
+    paravisor: readParavisor(members.get('paravisor')),
+    pcrs: Object.fromEntries(values.flat()),
     isolation: members.get('isolation').oneOf(['vm', 'pod']),
   };
+}
+
+/** Read as an identity of its own: that of the code under the guest. */
+function readParavisor(shape: Shape): SnpIdentity | TdxIdentity {
+  const { tee } = shape.object();
+  if (tee === 'snp') return readSnp(shape);
+  return tee === 'tdx' ? readTdx(shape) : shape.fail();
 }
 
 function readTcb(

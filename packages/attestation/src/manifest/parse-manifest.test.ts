@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { canonicalJson, type JsonObject, type JsonValue } from '@cloister/bytes';
 import * as fc from 'fast-check';
+import { CODE_PCRS } from './code-pcrs.ts';
 import { canonicalManifest, manifestId } from './manifest.ts';
 import { parseManifest, parseManifestFile } from './parse-manifest.ts';
 
@@ -12,6 +13,7 @@ const key = (letter: string) => ({
   y: letter.repeat(43),
 });
 const hex = (byte: string, length: number) => byte.repeat(length);
+const CVM = '/services/records/identity/anyOf/3';
 
 /** Every member that a manifest can have. */
 function full(): JsonObject {
@@ -46,6 +48,7 @@ function full(): JsonObject {
               mrenclave: [hex('01', 32)],
               mrsigner: [hex('02', 32)],
               configId: [hex('03', 64)],
+              configSvn: 1,
               isvProdId: 101,
               minIsvSvn: 3,
               tcb: ['UpToDate', 'SWHardeningNeeded'],
@@ -56,6 +59,7 @@ function full(): JsonObject {
               measurement: [hex('04', 48)],
               hostData: [hex('05', 32)],
               idKeyDigest: [hex('06', 48)],
+              product: 'Turin',
               minTcb: { fmc: 1, bootloader: 4, tee: 0, snp: 22, microcode: 213 },
             },
             {
@@ -63,12 +67,20 @@ function full(): JsonObject {
               mrtd: [hex('07', 48)],
               rtmr: [[hex('08', 48), hex('08', 48), hex('08', 48), hex('08', 48)]],
               mrConfigId: [hex('09', 48)],
+              mrOwner: [hex('13', 48)],
+              mrOwnerConfig: [hex('14', 48)],
               tcb: ['UpToDate'],
               advisories: [],
             },
             {
               tee: 'azure-cvm',
-              pcrs: { '4': hex('0a', 32), '11': hex('0b', 32) },
+              paravisor: {
+                tee: 'snp',
+                measurement: [hex('12', 48)],
+                hostData: [hex('00', 32)],
+                minTcb: { bootloader: 4, tee: 0, snp: 24, microcode: 219 },
+              },
+              pcrs: Object.fromEntries([...CODE_PCRS, '14'].map((index) => [index, hex('0a', 32)])),
               isolation: 'pod',
             },
           ],
@@ -224,8 +236,23 @@ describe('parseManifest', () => {
     ],
     ['three registers', '/services/records/identity/anyOf/2/rtmr/0', [hex('08', 48)]],
     ['a guest without HOST_DATA', '/services/records/identity/anyOf/1/hostData', undefined],
-    ['PCR 24', '/services/records/identity/anyOf/3/pcrs/24', hex('0a', 32)],
-    ['no PCR', '/services/records/identity/anyOf/3/pcrs', {}],
+    ['PCR 24', `${CVM}/pcrs/24`, hex('0a', 32)],
+    ['no PCR', `${CVM}/pcrs`, {}, `${CVM}/pcrs/0`],
+    ...CODE_PCRS.map((index) => {
+      const pointer = `${CVM}/pcrs/${index}`;
+      return [`a confidential VM without PCR ${index}`, pointer, undefined] as const;
+    }),
+    ['a PCR by a number that is written in another way', `${CVM}/pcrs/04`, hex('0a', 32)],
+    ['a PCR that is too short', `${CVM}/pcrs/4`, hex('0a', 20)],
+    ['a confidential VM without its paravisor', `${CVM}/paravisor`, undefined],
+    ['a paravisor that is an enclave', `${CVM}/paravisor/tee`, 'sgx', `${CVM}/paravisor`],
+    ['a paravisor that is a guest', `${CVM}/paravisor/tee`, 'azure-cvm', `${CVM}/paravisor`],
+    ['a paravisor that nothing measures', `${CVM}/paravisor/measurement`, []],
+    ['a paravisor on any firmware', `${CVM}/paravisor/minTcb`, undefined],
+    ['a paravisor with an unknown member', `${CVM}/paravisor/vmpl`, 1],
+    ['a confidential VM with an unknown member', `${CVM}/debug`, true],
+    ['an isolation that is none', `${CVM}/isolation`, 'none'],
+    ['a product line that is none', '/services/records/identity/anyOf/1/product', 'Naples'],
     [
       'a KEM that is none',
       '/services/records/config/kems',

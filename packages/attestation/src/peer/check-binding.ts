@@ -5,7 +5,8 @@ import {
   MalformedError,
   type Bytes,
 } from '@cloister/bytes';
-import { merkleLeafHash, verifyMerkleInclusion } from '@cloister/crypto';
+import { merkleLeafHash, sha256, verifyMerkleInclusion } from '@cloister/crypto';
+import type { HclClaims } from '../azure-hcl/verify-hcl-report.ts';
 import { parseRuntimeData, reportDataFor, type RuntimeData } from '../binding/runtime-data.ts';
 import type { CheckList } from '../check-list.ts';
 import type { EvidenceEnvelope, NoncePath } from '../evidence/envelope.ts';
@@ -20,6 +21,20 @@ export async function checkReportData(
 ): Promise<boolean> {
   const expected = encodeHex(await reportDataFor(runtimeData));
   return list.expect('channel: report data', expected === reportData, 'report_data_mismatch');
+}
+
+/**
+ * The same for a confidential VM of Azure: its guest cannot set the report data, where the paravisor
+ * names the vTPM's keys. What the vTPM's quote carries (TPMS_ATTEST.extraData) takes their part: the
+ * 32 bytes of SHA-256 of the runtime data, with no padding, for TPMs take no 64 bytes there.
+ */
+export async function checkQualifyingData(
+  list: CheckList,
+  runtimeData: Uint8Array,
+  { qualifyingData }: HclClaims,
+): Promise<boolean> {
+  const expected = encodeHex(await sha256(runtimeData));
+  return list.expect('channel: report data', expected === qualifyingData, 'report_data_mismatch');
 }
 
 /** Reads runtime data and checks that they are those of the service that was asked for. */

@@ -1,5 +1,5 @@
 import type { CheckList } from '../check-list.ts';
-import type { EvidenceClaims } from '../claims.ts';
+import { verifyAzureEvidence } from '../evidence/verify-azure-evidence.ts';
 import {
   verifyEvidence,
   type BareEvidence,
@@ -8,6 +8,7 @@ import {
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import type { EvidenceRules } from '../manifest/manifest.ts';
+import type { PeerClaims } from './verified-peer.ts';
 
 /** By what the evidence of a peer is judged. */
 export interface PeerEvidenceTrust {
@@ -27,8 +28,9 @@ export async function checkEvidence(
   list: CheckList,
   envelope: BareEvidence,
   { rules, ...trust }: PeerEvidenceTrust,
-): Promise<EvidenceClaims | undefined> {
-  const result = await verifyEvidence(envelope, { roots: rules.roots, ...trust });
+): Promise<PeerClaims | undefined> {
+  const verify = envelope.format === 'azure-hcl' ? verifyAzureEvidence : verifyEvidence;
+  const result = await verify(envelope, { roots: rules.roots, ...trust });
   list.include(result.checks, 'hardware: ');
   return result.ok ? result.claims : undefined;
 }

@@ -136,6 +136,10 @@ describe('verifyPeer of genuine evidence', { skip: sharedMissing }, () => {
       tdx_rtmr3: claims.rtmrs[3],
       tdx_mrseam: claims.mrseam,
       tdx_mrconfigid: claims.mrconfigid,
+      tdx_mrowner: claims.mrowner,
+      tdx_mrownerconfig: claims.mrownerconfig,
+      tdx_td_attributes: claims.tdAttributes,
+      tdx_xfam: claims.xfam,
     };
     const outcomeWith = async (changes: JsonObject) => {
       const { runtimeData } = await makeEnvelope(scene, { manifests: [manifest.id] });
@@ -152,7 +156,10 @@ describe('verifyPeer of genuine evidence', { skip: sharedMissing }, () => {
       return checks.find(({ check }) => check === 'code: token names this code')?.outcome;
     };
     assert.equal(await outcomeWith({}), 'passed');
-    for (const name of ['tdx_mrtd', 'tdx_rtmr0', 'tdx_rtmr3', 'tdx_mrseam', 'tdx_mrconfigid'])
-      assert.equal(await outcomeWith({ [name]: 'ee'.repeat(48) }), 'failed', name);
+    const names = ['mrtd', 'rtmr0', 'rtmr3', 'mrseam', 'mrconfigid', 'mrowner', 'mrownerconfig'];
+    for (const name of names)
+      assert.equal(await outcomeWith({ [`tdx_${name}`]: 'ee'.repeat(48) }), 'failed', name);
+    for (const name of ['td_attributes', 'xfam'])
+      assert.equal(await outcomeWith({ [`tdx_${name}`]: 'ee'.repeat(8) }), 'failed', name);
   });
 });

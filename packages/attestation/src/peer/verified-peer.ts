@@ -1,9 +1,13 @@
 import type { Bytes, JsonObject } from '@cloister/bytes';
 import type { Jwk } from '@cloister/crypto';
 import type { ModelIdentity } from '../binding/runtime-data.ts';
+import type { HclClaims } from '../azure-hcl/verify-hcl-report.ts';
 import type { EvidenceClaims } from '../claims.ts';
 
 const VERIFIED: unique symbol = Symbol('made by the verifiers of peers');
+
+/** The claims by which a peer was admitted: of its processor, or of a confidential VM of Azure. */
+export type PeerClaims = EvidenceClaims | HclClaims;
 
 /** A service whose evidence was verified against the manifest: only `verifyPeer` makes one. */
 export interface VerifiedPeer {
@@ -13,7 +17,7 @@ export interface VerifiedPeer {
   readonly manifestId: string;
   /** Whether software stood in for the hardware (design 2.1, rule 9). */
   readonly simulated: boolean;
-  readonly tee: EvidenceClaims['tee'];
+  readonly tee: PeerClaims['tee'];
   /** The P-256 key with which it signs. */
   readonly sig: Jwk;
   /** The RSA key to which secrets are encrypted. */
@@ -26,7 +30,7 @@ export interface VerifiedPeer {
   readonly models: readonly ModelIdentity[];
   /** SHA-256 of the evidence, lower hex. */
   readonly evidenceDigest: string;
-  readonly claims: EvidenceClaims;
+  readonly claims: PeerClaims;
   /** The claims of the token that agreed with the evidence. */
   readonly tokenClaims?: JsonObject;
   readonly verifiedAt: Date;

@@ -1,25 +1,17 @@
-import {
-  canonicalJson,
-  decodeBase64url,
-  encodeHex,
-  encodeUtf8,
-  equalBytes,
-  type Bytes,
-} from '@cloister/bytes';
+import { decodeBase64url, encodeHex, type Bytes } from '@cloister/bytes';
 import { sha256, type Jwk } from '@cloister/crypto';
 import { keyOf } from '../binding/runtime-data.ts';
 import { CheckList } from '../check-list.ts';
-import type { EvidenceClaims } from '../claims.ts';
 import type { EvidenceEnvelope } from '../evidence/envelope.ts';
 import type { EvidencePrimitives } from '../evidence/verify-evidence.ts';
 import type { IntelCollateral } from '../intel/collateral.ts';
 import type { VerificationCache } from '../intel/verification-cache.ts';
 import { admit } from '../manifest/admit.ts';
-import type { TokenEvidenceClaims } from '../token/claims-of-token.ts';
 import type { Verification } from '../verification.ts';
 import {
   checkManifest,
   checkNonce,
+  checkQualifyingData,
   checkRecentHeads,
   checkReportData,
   checkRuntimeData,
@@ -28,8 +20,9 @@ import {
 } from './check-binding.ts';
 import { checkEvidence } from './check-evidence.ts';
 import { checkToken, type PinnedToken } from './check-token.ts';
+import { compareToken } from './compare-token.ts';
 import { pinnedIssuers, type PinnedIssuer } from './pinned-issuers.ts';
-import { markVerified, type VerifiedPeer } from './verified-peer.ts';
+import { markVerified, type PeerClaims, type VerifiedPeer } from './verified-peer.ts';
 
 /** Whom a caller wants to talk to, and by what it judges. */
 export interface PeerTrust extends AgreementTrust {
@@ -65,7 +58,9 @@ const CHECKS = [
 /**
  * The heart of the trust gate: whether the evidence in an envelope shows this service of this
  * manifest, now, and which keys are inside it. Every check is listed under one of three names
- * (see `groupChecks`); a `VerifiedPeer` exists only where none failed.
+ * (see `groupChecks`); a `VerifiedPeer` exists only where none failed. Runtime data count where the
+ * first 32 bytes of the report data are their SHA-256 and the rest are zero (design 2.2); of a
+ * confidential VM of Azure, where its vTPM's quote carries that digest.
  */
 export async function verifyPeer(
   envelope: EvidenceEnvelope,
@@ -85,7 +80,8 @@ export async function verifyPeer(
     crypto: trust.crypto,
   });
   if (claims === undefined) return refuse();
-  await checkReportData(list, envelope.runtimeData, claims.reportData);
+  if (claims.tee === 'azure-cvm') await checkQualifyingData(list, envelope.runtimeData, claims);
+  else await checkReportData(list, envelope.runtimeData, claims.reportData);
   const data = checkRuntimeData(list, envelope.runtimeData, service);
   if (data === undefined) return refuse();
   await checkNonce(list, data, envelope, trust.nonce);
@@ -125,7 +121,7 @@ export async function verifyPeer(
 async function checkTokens(
   list: CheckList,
   envelope: EvidenceEnvelope,
-  claims: EvidenceClaims,
+  claims: PeerClaims,
   trust: PeerTrust,
 ): Promise<PinnedToken | undefined> {
   const { issuerKeys = [], requireToken = false, manifest } = trust;
@@ -148,51 +144,12 @@ async function checkTokens(
 async function tryToken(
   text: string,
   envelope: EvidenceEnvelope,
-  claims: EvidenceClaims,
+  claims: PeerClaims,
   issuers: readonly PinnedIssuer[],
   at: Date,
 ): Promise<{ readonly list: CheckList; readonly token: PinnedToken | undefined }> {
   const list = new CheckList();
   const token = await checkToken(list, text, issuers, at);
-  if (token === undefined) return { list, token };
-  list.expect('code: token names this code', agrees(token.claims, claims), 'token_code_mismatch');
-  const sameReport = token.claims.reportData === claims.reportData;
-  list.expect('channel: token report data', sameReport, 'token_report_data_mismatch');
-  const { runtime } = token.claims;
-  const sameRuntime =
-    runtime !== undefined && equalBytes(encodeUtf8(canonicalJson(runtime)), envelope.runtimeData);
-  list.expect('channel: token runtime data', sameRuntime, 'token_runtime_mismatch');
+  if (token !== undefined) compareToken(list, token.claims, claims, envelope.runtimeData);
   return { list, token };
-}
-
-/** Whether a token speaks of the same code as the evidence, as far as it speaks of it. */
-function agrees(token: TokenEvidenceClaims, claims: EvidenceClaims): boolean {
-  if (token.simulated !== claims.simulated || token.debug !== claims.debug) return false;
-  if (token.tee === 'sgx' && claims.tee === 'sgx') {
-    return (
-      token.mrenclave === claims.mrenclave &&
-      token.mrsigner === claims.mrsigner &&
-      token.isvProdId === claims.isvProdId &&
-      token.isvSvn === claims.isvSvn &&
-      (token.configId === undefined || token.configId === claims.configId)
-    );
-  }
-  if (token.tee === 'snp' && claims.tee === 'snp') {
-    return (
-      token.measurement === claims.measurement &&
-      token.hostData === claims.hostData &&
-      token.idKeyDigest === claims.idKeyDigest &&
-      token.authorKeyDigest === claims.authorKeyDigest &&
-      token.guestSvn === claims.guestSvn &&
-      token.vmpl === claims.vmpl
-    );
-  }
-  return (
-    token.tee === 'tdx' &&
-    claims.tee === 'tdx' &&
-    token.mrtd === claims.mrtd &&
-    token.rtmrs.every((value, index) => value === claims.rtmrs[index]) &&
-    token.mrseam === claims.mrseam &&
-    token.mrconfigid === claims.mrconfigid
-  );
 }

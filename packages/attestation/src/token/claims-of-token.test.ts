@@ -30,6 +30,10 @@ const TDX: JsonObject = {
   tdx_rtmr3: REGISTER,
   tdx_mrseam: REGISTER,
   tdx_mrconfigid: REGISTER,
+  tdx_mrowner: REGISTER,
+  tdx_mrownerconfig: REGISTER,
+  tdx_td_attributes: '0000001000000000',
+  tdx_xfam: 'e700060000000000',
 };
 
 describe('claimsOfToken', () => {

@@ -21,6 +21,8 @@ export interface SgxTokenClaims
     Pick<SgxClaims, 'tee' | 'mrenclave' | 'mrsigner' | 'isvProdId' | 'isvSvn'> {
   /** Of enclaves with KSS. */
   readonly configId?: string;
+  /** Of enclaves with KSS. */
+  readonly configSvn?: number;
 }
 
 /** What a token says of an SEV-SNP guest. */
@@ -44,7 +46,19 @@ export interface SnpTokenClaims
 /** What a token says of an Intel trust domain. */
 export interface TdxTokenClaims
   extends CommonTokenClaims,
-    Pick<TdxClaims, 'tee' | 'mrtd' | 'rtmrs' | 'mrseam' | 'mrconfigid' | 'septVeDisable'> {
+    Pick<
+      TdxClaims,
+      | 'tee'
+      | 'mrtd'
+      | 'rtmrs'
+      | 'mrseam'
+      | 'mrconfigid'
+      | 'mrowner'
+      | 'mrownerconfig'
+      | 'tdAttributes'
+      | 'xfam'
+      | 'septVeDisable'
+    > {
   readonly tcbStatus?: TcbStatus;
 }
 
@@ -118,6 +132,7 @@ class TokenReader {
 
 function readSgx(token: TokenReader, type: 'sgx' | 'simulated'): SgxTokenClaims {
   const configId = token.maybe('x-ms-sgx-config-id')?.hex(64);
+  const configSvn = token.maybe('x-ms-sgx-config-svn')?.integer(0, 0xffff);
   return {
     tee: 'sgx',
     ...token.common(
@@ -130,6 +145,7 @@ function readSgx(token: TokenReader, type: 'sgx' | 'simulated'): SgxTokenClaims 
     isvProdId: token.get('x-ms-sgx-product-id').integer(0, 0xffff),
     isvSvn: token.get('x-ms-sgx-svn').integer(0, 0xffff),
     ...(configId === undefined ? {} : { configId }),
+    ...(configSvn === undefined ? {} : { configSvn }),
   };
 }
 
@@ -175,6 +191,10 @@ function readTdx(token: TokenReader): TdxTokenClaims {
     ],
     mrseam: claim('mrseam').hex(48),
     mrconfigid: claim('mrconfigid').hex(48),
+    mrowner: claim('mrowner').hex(48),
+    mrownerconfig: claim('mrownerconfig').hex(48),
+    tdAttributes: claim('td_attributes').hex(8),
+    xfam: claim('xfam').hex(8),
     septVeDisable: token.flag('tdx_td_attributes_septve_disable'),
     ...(tcbStatus === undefined ? {} : { tcbStatus }),
   };

@@ -110,6 +110,8 @@ function factsOf(peer: VerifiedPeer, model: AgreedModel): PeerFacts {
 /** What identifies the code of a peer, by the kind of its evidence. */
 export function measurementOf({ claims }: VerifiedPeer): string {
   if (claims.tee === 'sgx') return claims.mrenclave;
+  // The boot loader or unified kernel image of a confidential VM of Azure.
+  if (claims.tee === 'azure-cvm') return claims.pcrs['4'] ?? '';
   return claims.tee === 'tdx' ? claims.mrtd : claims.measurement;
 }
 
