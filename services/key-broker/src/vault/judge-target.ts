@@ -1,13 +1,21 @@
 import {
   admitToken,
   claimsOfToken,
+  parseRuntimeData,
   pinnedIssuers,
   verifyToken,
+  type RuntimeData,
   type TokenEvidenceClaims,
   type TrustedManifest,
   type Verification,
 } from '@cloister/attestation';
-import { isJsonObject, MalformedError, type JsonObject } from '@cloister/bytes';
+import {
+  canonicalJson,
+  encodeUtf8,
+  isJsonObject,
+  MalformedError,
+  type JsonObject,
+} from '@cloister/bytes';
 import { parseJwk, type Jwk } from '@cloister/crypto';
 import { VaultError } from './vault-error.ts';
 
@@ -59,12 +67,36 @@ export async function judgeTarget(
   const wrapTo = wrappingKeyOf(claims.runtime);
   if (wrapTo === undefined) return refuse('wrapping_key_missing');
   const { service } = admitted;
+  const foreign = configurationRefused(claims.runtime, service, manifest);
+  if (foreign !== undefined) return refuse(foreign);
   const { simulated } = claims;
   return {
     ok: true,
     claims: { issuer, payload, service, simulated, wrapTo },
     checks: token.checks,
   };
+}
+
+/**
+ * Our own services name in their runtime data who they are and by which manifest they run: the same
+ * code, started with another configuration, gets nothing here either (design 2.1, rule 1). Code
+ * that is not ours has other runtime data, and is judged by its identity alone.
+ */
+function configurationRefused(
+  runtime: JsonObject | undefined,
+  service: string,
+  { id }: TrustedManifest,
+): string | undefined {
+  if (runtime?.['cloister'] === undefined) return undefined;
+  let data: RuntimeData;
+  try {
+    data = parseRuntimeData(encodeUtf8(canonicalJson(runtime)));
+  } catch (error) {
+    if (error instanceof MalformedError) return 'runtime_data_malformed';
+    throw error;
+  }
+  if (data.service !== service) return 'service_mismatch';
+  return data.manifests.includes(id) ? undefined : 'manifest_mismatch';
 }
 
 function refuse(code: string): Verification<JudgedTarget> {
