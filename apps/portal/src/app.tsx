@@ -33,11 +33,13 @@ function Localised({ pins }: { pins: Pins | undefined }) {
   const [language] = useLanguage();
   useTheme();
   const portal = usePortalState(pins);
-  const { connection } = portal;
+  const { connection, report, stopped } = portal;
+  // Who works here when trust is interrupted keeps what was typed, and sends nothing.
+  const out = report.state === 'blocked' && stopped === undefined;
   return (
     <I18nProvider locale={language}>
       <PortalContext value={portal}>
-        {connection === undefined || portal.report.state === 'blocked' ? (
+        {connection === undefined || out ? (
           <GateScreen />
         ) : (
           <BrowserRouter>

@@ -54,14 +54,31 @@ export {
   currentVersion,
   fetchSecret,
   type AttestedIdentity,
+  type CertificateQuery,
   type CounterMove,
   type PartyVoice,
   type SecretQuery,
 } from './broker-client.ts';
 export {
+  fetchCertificateAuthorities,
+  signCertificateAuthorities,
+  verifyCertificateAuthorities,
+  type AuthoritiesTrust,
+  type CertificateAuthorities,
+  type VerifiedAuthorities,
+} from './broker-certificates.ts';
+export {
+  manifestExtension,
+  serviceUri,
+  verifyServiceCertificate,
+  type ServiceCertificate,
+  type ServiceCertificateTrust,
+} from './service-certificate.ts';
+export {
   createHeadFeed,
   fetchHead,
   fetchHeads,
+  fetchManifestHistory,
   fetchManifestText,
   type HeadFeed,
   type HeadSource,

@@ -149,7 +149,8 @@ describe('a new patient', () => {
   });
 
   it('may have been saved where asking once more does not tell either', async () => {
-    for (const second of [...OPEN(), refusal(429, 'throttled')]) {
+    const later = [refusal(429, 'throttled'), new ClientError('not_sent', 'guard')];
+    for (const second of [...OPEN(), ...later]) {
       const { client, requests } = clientOf(copy(), second);
       await assert.rejects(client.createPatient(FORM), { code: 'unsure' });
       assert.equal(requests.length, 2);

@@ -19,6 +19,9 @@ const OPEN: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>([
   'server_error',
 ]);
 
+/** What says nothing about the write that one wanted to find out about. */
+const LATER: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>(['throttled', 'not_sent']);
+
 /**
  * Whether a failure leaves open that the request had its effect: nothing answered, the answer cannot
  * be read, a copy of it came before, or the server failed, perhaps behind the point of no return.
@@ -81,7 +84,7 @@ export async function writeSurely<T>({ where, write, find, signal }: Write<T>): 
   } catch (error) {
     signal?.throwIfAborted();
     // A plain refusal of the same is the answer that the first should have had; "not now" is none.
-    const later = error instanceof ClientError && error.code === 'throttled';
+    const later = error instanceof ClientError && LATER.has(error.code);
     if (!leavesOpen(error) && !later) throw error;
   }
   if (found === undefined) throw new ClientError('unsure', where, { cause });

@@ -53,10 +53,11 @@ describe('addEvents', () => {
 });
 
 describe('retryDelay', () => {
-  it('grows from one second to a quarter of a minute', () => {
+  it('grows from one second to a quarter of a minute, and half as much by chance', () => {
     assert.deepEqual(
-      [0, 1, 2, 4, 5, 50].map(retryDelay),
+      [0, 1, 2, 4, 5, 50].map((failures) => retryDelay(failures, 0)),
       [1000, 2000, 4000, 15_000, 15_000, 15_000],
     );
+    assert.equal(retryDelay(1, 0.5), 2500);
   });
 });

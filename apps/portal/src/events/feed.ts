@@ -63,7 +63,11 @@ export function addEvents(feed: Feed, events: readonly RecordsEvent[]): Feed {
   return { cursor, tasks, notices: notices.slice(0, MAX_NOTICES) };
 }
 
-/** How long to wait before the next try after so many failures in a row: 1 s to 15 s. */
-export function retryDelay(failures: number): number {
-  return Math.min(15_000, 1000 * 2 ** Math.min(failures, 4));
+/**
+ * How long to wait before the next try after so many failures in a row: 1 s to 15 s, up to half as
+ * much again by chance, so that not all browsers come back at once.
+ */
+export function retryDelay(failures: number, chance: number): number {
+  const delay = Math.min(15_000, 1000 * 2 ** Math.min(failures, 4));
+  return Math.round(delay * (1 + chance / 2));
 }

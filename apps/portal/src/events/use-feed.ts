@@ -1,9 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, use, useEffect, useState } from 'react';
+import type { RecordsEvent } from '@cloister/client';
 import { failureOf, isSignedOut, type Failure } from '../session/failure.ts';
 import type { SignedInState } from '../session/session.ts';
 import { keepPreference, readPreference } from '../settings/preferences.ts';
-import { addEvents, EMPTY_FEED, retryDelay, type Feed } from './feed.ts';
+import { addEvents, EMPTY_FEED, type Feed } from './feed.ts';
+import { followEvents } from './follow-events.ts';
 
 /** The events of this session, and whether they still come in. */
 export interface FeedState {
@@ -26,9 +28,7 @@ export function useFeed(): FeedState {
   return state;
 }
 
-const WAIT_SECONDS = 25;
-
-/** Asks for events through the channel, over and over (long poll), as long as it is mounted. */
+/** Follows the events through the channel, as a stream where that gets through, while it is mounted. */
 export function useFeedState({ connection, end }: SignedInState): FeedState {
   const queries = useQueryClient();
   const [feed, setFeed] = useState<Feed>(EMPTY_FEED);
@@ -37,38 +37,25 @@ export function useFeedState({ connection, end }: SignedInState): FeedState {
 
   useEffect(() => {
     const stop = new AbortController();
-    const listen = async (): Promise<void> => {
-      let cursor = 0;
-      let first = true;
-      let failures = 0;
-      while (!stop.signal.aborted) {
-        try {
-          // After a failure the first answer is wanted at once: it says that the connection is back.
-          const wait = first || failures > 0 ? 0 : WAIT_SECONDS;
-          const batch = await connection.records.events(cursor, wait, stop.signal);
-          if (stop.signal.aborted) return;
-          failures = 0;
-          setFailure(undefined);
-          if (batch.events.length > 0) {
-            setFeed((before) => addEvents(before, batch.events));
-            void queries.invalidateQueries({ queryKey: ['task'] });
-            if (!first && batch.events.some(({ kind }) => kind !== 'phase'))
-              void queries.invalidateQueries({ queryKey: ['patient'] });
-          }
-          first = false;
-          cursor = batch.cursor;
-        } catch (error) {
-          if (stop.signal.aborted) return;
-          if (isSignedOut(error)) {
-            end();
-            return;
-          }
-          setFailure(failureOf(error));
-          await pause(retryDelay(failures++), stop.signal);
-        }
-      }
+    const onEvents = (events: readonly RecordsEvent[], first: boolean): void => {
+      setFeed((before) => addEvents(before, events));
+      void queries.invalidateQueries({ queryKey: ['task'] });
+      if (!first && events.some(({ kind }) => kind !== 'phase'))
+        void queries.invalidateQueries({ queryKey: ['patient'] });
     };
-    void listen();
+    const follow = async (): Promise<void> => {
+      const over = await followEvents({
+        source: connection.records,
+        signal: stop.signal,
+        onEvents,
+        onFailure: (error) => setFailure(error === undefined ? undefined : failureOf(error)),
+        isOver: isSignedOut,
+        pause,
+        random: Math.random,
+      });
+      if (over !== undefined) end();
+    };
+    void follow();
     return () => stop.abort();
   }, [connection, end, queries]);
 
@@ -82,10 +69,13 @@ export function useFeedState({ connection, end }: SignedInState): FeedState {
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const end = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, ms);
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end);
   });
 }

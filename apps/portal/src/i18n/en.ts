@@ -1,5 +1,8 @@
+import { enTrust } from './en-trust.ts';
+
 /** The English texts; the other languages have the same keys (checked by the compiler). */
 export const en = {
+  ...enTrust,
   product: 'Cloister',
   tagline: 'Hospital portal',
   common: {
@@ -8,6 +11,7 @@ export const en = {
     cancel: 'Cancel',
     close: 'Close',
     retry: 'Try again',
+    look: 'Look now',
     details: 'Details',
     copy: 'Copy',
     copied: 'Copied',
@@ -23,84 +27,7 @@ export const en = {
     theme: 'Theme',
     themes: { system: 'System', light: 'Light', dark: 'Dark', reading: 'Reading room' },
   },
-  simulated: {
-    band: 'Simulated hardware. For demonstration only: do not enter data of real patients.',
-    chip: 'Simulated',
-    title: 'This is simulated hardware',
-    text: 'No processor seals this platform. The checks below really ran, but against software that stands in for the processor: whoever runs this machine can read everything. Never enter data of real patients here.',
-  },
-  gate: {
-    title: 'May you type here?',
-    lead: 'Before anything leaves this computer, your browser itself checks the platform, from the raw evidence and from the attestation service’s token.',
-    checking: 'Checking the platform…',
-    passed: 'Yes. All checks passed.',
-    passedSimulated: 'All checks passed, on simulated hardware.',
-    blockedTitle: 'Do not enter patient data',
-    unreachableTitle: 'The platform cannot be checked now',
-    whatToDo: 'What to do',
-    blockedAction:
-      'Close this page and call your IT department. Tell them the reference below. Nothing has been sent.',
-    unreachableAction:
-      'Nothing has been sent. Check your network and try again. If it stays so, call your IT department.',
-    reference: 'Reference',
-    questions: {
-      hardware: {
-        title: 'Is it genuine hardware, and sealed?',
-        simulatedTitle: 'Is it sealed hardware?',
-        pass: 'The processor’s maker vouches for it, its firmware is up to date, and nobody can look inside.',
-        passSimulated:
-          'Simulated: software on this machine stands in for the processor. Nothing is sealed.',
-        fail: 'The evidence does not show genuine, sealed hardware.',
-      },
-      code: {
-        title: 'Is the code inside the code that was agreed on?',
-        pass: 'The measured code is exactly the code that your hospital signed for.',
-        fail: 'The code that runs is not the code that your hospital signed for.',
-      },
-      channel: {
-        title: 'Does the encrypted channel end inside it?',
-        pass: 'Only this very enclave holds the key to which this page encrypts.',
-        fail: 'It was not shown that only this enclave can read what you send.',
-      },
-      pending: 'Checking…',
-      skipped: 'Not reached',
-    },
-    checks_one: '{{count}} check',
-    checks_other: '{{count}} checks',
-    agreed: 'Agreed',
-    measured: 'Measured',
-    equal: 'Equal',
-    different: 'Different',
-    signedBy: 'Agreement {{serial}}, signed by {{parties}}',
-    manifest: 'Trust manifest',
-    outcome: { passed: 'passed', failed: 'failed', skipped: 'not made' },
-    build: 'Build of this page',
-    buildNote:
-      'Shown, not checked: no page can prove itself. Compare it on another computer with “cloister portal verify”.',
-    buildUnknown: 'The manifest names no build.',
-    downloadEvidence: 'Download the evidence (JSON)',
-    channelKey: 'Channel key',
-    nonce: 'Asked with a nonce of this browser’s own',
-    token: 'Token of the attestation service',
-    tokenAgrees: 'agrees with the evidence',
-    tokenAbsent: 'none',
-    verifiedAt: 'Checked at',
-    hardwareKind: 'Hardware',
-    firmware: 'Firmware status',
-  },
   party: { hospital: 'hospital', platform: 'platform', diagnostics: 'diagnostics provider' },
-  trust: {
-    verified: 'Verified',
-    checking: 'Checking…',
-    notVerified: 'Not verified',
-    title: 'Why may I trust this?',
-    who: 'Only the sealed program can read what you enter: not the vendor, not its operators, not the cloud.',
-    whoSimulated: 'Simulated: whoever runs this machine can read what you enter.',
-    where: 'It runs on {{tee}}.',
-    which: 'It runs the version that the parties signed ({{hash}}).',
-    when: 'Last checked {{ago}}, by this browser.',
-    recheck: 'Check again',
-  },
   signIn: {
     title: 'Sign in',
     lead: 'Your password goes, encrypted, into the verified enclave.',
@@ -166,6 +93,8 @@ export const en = {
     similar:
       'A patient of this name and date of birth exists: {{mrn}}. Save again only if this is somebody else.',
     summary: 'The patient was not saved. See the marked fields.',
+    notThere:
+      'The record number is not in the list. Save again: the platform never stores one number twice.',
   },
   record: {
     imaging: 'Imaging',
@@ -195,6 +124,18 @@ export const en = {
       sending: 'Sending to the enclave',
       stored: 'Stored',
     },
+    bytes: '{{sent}} of {{total}} encrypted and handed to the network',
+    allSent: 'All of it is sent. The platform is storing it.',
+    cancel: 'Cancel the upload',
+    cancelled: {
+      looking: 'Cancelled. Looking whether the image was stored all the same…',
+      'not-stored': 'Cancelled. Nothing was stored in the record.',
+      stored: 'It was too late to cancel: an image was stored. See the list below.',
+      unknown:
+        'Cancelled. Whether the image was stored cannot be told now: look at the list before you add it again.',
+    },
+    unsure:
+      'The image may have been stored. Look at the list below. To add the same image again does no harm: it is stored once.',
     mismatchTitle: 'This image may belong to someone else',
     mismatchText: 'The image names another {{fields}} than this record:',
     mismatchAfter:
@@ -345,6 +286,9 @@ export const en = {
     lost: 'The connection to the enclave is interrupted. Trying again…',
     back: 'Connected again.',
     unavailable: 'The platform does not answer.',
+    unsure: 'This may have been saved. Look before you repeat it.',
+    replayed: 'The platform has seen this request before. Look before you repeat it.',
+    not_sent: 'Nothing was sent: the platform is not verified now. What you entered stays here.',
     malformed_answer: 'The platform gave an answer that cannot be read.',
     answer_too_large: 'The platform’s answer is too large.',
     unauthorized: 'Your session has ended.',
@@ -367,30 +311,6 @@ export const en = {
     storage_unavailable: 'The platform cannot store anything now. Nothing was stored.',
     internal: 'An unexpected error of this page.',
     code: 'Code {{code}}',
-  },
-  reasons: {
-    pins_missing: 'This build of the portal pins no hospital key: it can trust nobody.',
-    settings_unavailable: 'The portal’s settings (cloister.json) cannot be loaded.',
-    settings_malformed: 'The portal’s settings (cloister.json) cannot be read.',
-    manifest_malformed: 'The trust manifest cannot be read.',
-    manifest: 'The trust manifest is not signed as your hospital requires.',
-    heads:
-      'Your hospital’s key broker does not confirm that this agreement is in force now, or the platform does not know what it last said.',
-    evidence_unavailable: 'The platform does not answer.',
-    evidence_malformed: 'The platform’s evidence cannot be read.',
-    issuer_keys_unavailable: 'The attestation service does not answer.',
-    issuer_keys_not_pinned: 'The attestation service’s keys are not those of the agreement.',
-    measurement: 'The measured code differs from the code that was agreed on.',
-    simulated: 'The platform shows simulated hardware, which the agreement does not allow.',
-    debug: 'The enclave can be looked into (debug mode).',
-    revoked: 'The hardware’s certificate or firmware has been revoked.',
-    expired: 'The evidence or its endorsements have expired. Also check this computer’s clock.',
-    signature: 'A signature on the evidence is wrong: it was changed or forged.',
-    nonce: 'The evidence is not fresh: it does not carry this browser’s nonce.',
-    binding: 'The keys shown are not bound to the evidence.',
-    token: 'The attestation service’s token is missing, wrong, or contradicts the evidence.',
-    tcb: 'The hardware’s firmware is not up to date.',
-    other: 'A check failed.',
   },
 } as const;
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ageOn, formatAgo, formatDate, formatScore, groupHex } from './format.ts';
+import { ageOn, formatAgo, formatBytes, formatDate, formatScore, groupHex } from './format.ts';
+
+describe('formatBytes', () => {
+  it('says kB and MB, so that a number does not jump about while it grows', () => {
+    assert.equal(formatBytes(0, 'en'), '0 kB');
+    assert.equal(formatBytes(49_700, 'en'), '50 kB');
+    assert.equal(formatBytes(4_000_000, 'en'), '4.0 MB');
+    assert.equal(formatBytes(33_554_432, 'zh-CN'), '33.6 MB');
+  });
+});
 
 describe('formatDate', () => {
   it('writes dates as each language does, also partial ones', () => {

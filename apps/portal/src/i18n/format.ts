@@ -63,6 +63,17 @@ export function formatScore(score: number, language: string): string {
   }).format(score);
 }
 
+/** A number of bytes, in kB or MB. */
+export function formatBytes(bytes: number, language: string): string {
+  const [value, unit] = bytes < 1e6 ? [bytes / 1e3, 'kB'] : [bytes / 1e6, 'MB'];
+  const digits = bytes < 1e6 ? 0 : 1;
+  const format = new Intl.NumberFormat(language, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return `${format.format(value)} ${unit}`;
+}
+
 /** A hash in groups of eight, to be compared by eye. */
 export function groupHex(hex: string): string[] {
   return hex.match(/.{1,8}/g) ?? [];

@@ -15,22 +15,28 @@ interface AnalysisProps {
   readonly patient: PatientView;
   readonly study: StudyView;
   readonly task: TaskView | undefined;
+  /** All tasks of the study that are known. */
+  readonly known: readonly string[];
 }
 
 /** S7: asks for an opinion, and shows how far it has come and what stopped it. */
-export function AnalysisPanel({ patient, study, task }: AnalysisProps) {
+export function AnalysisPanel({ patient, study, task, known }: AnalysisProps) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const { connection, end } = useSession();
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>();
 
+  const look = async (): Promise<void> => {
+    await queries.invalidateQueries({ queryKey: ['patient', patient.id, 'tasks'] });
+    setFailure(undefined);
+  };
   const ask = async (): Promise<void> => {
     setBusy(true);
     setFailure(undefined);
     try {
-      await connection.records.requestDiagnosis(study.id, patient.id);
-      await queries.invalidateQueries({ queryKey: ['patient', patient.id, 'tasks'] });
+      await connection.records.requestDiagnosis(study.id, patient.id, known);
+      await look();
     } catch (error) {
       if (isSignedOut(error)) end();
       else setFailure(error);
@@ -49,7 +55,9 @@ export function AnalysisPanel({ patient, study, task }: AnalysisProps) {
       <h2>{t('analysis.title')}</h2>
       {task === undefined ? null : <Progress task={task} />}
       {stopped ? <Stopped task={task} /> : null}
-      {failure === undefined ? null : <FailureNote error={failure} onRetry={() => void ask()} />}
+      {failure === undefined ? null : (
+        <FailureNote error={failure} onRetry={() => void ask()} onLook={() => void look()} />
+      )}
       {task === undefined || stopped ? (
         <>
           <Button

@@ -10,6 +10,7 @@ import { Mark } from './mark.tsx';
 import { PreferencesMenu } from './preferences-menu.tsx';
 import { SimulatedBand } from './simulated-band.tsx';
 import { TrustChip } from './trust-chip.tsx';
+import { TrustNotice } from './trust-notice.tsx';
 
 /** The frame around every screen behind sign-in: rail, top bar, and what everybody must see. */
 export function Frame() {
@@ -63,6 +64,7 @@ export function Frame() {
           />
         </nav>
         <main className="content" id="content" tabIndex={-1}>
+          <TrustNotice />
           {feed.failure === undefined ? null : (
             <p className="stale-bar" role="status">
               <WifiOff size={16} aria-hidden />

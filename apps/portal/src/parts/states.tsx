@@ -34,19 +34,35 @@ export function Loading() {
 }
 
 /** Something failed: in plain words, with a code for IT. */
-export function FailureNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+export function FailureNote({
+  error,
+  onRetry,
+  onLook,
+}: {
+  error: unknown;
+  onRetry?: () => void;
+  /** Offered instead where it may have taken effect: looks whether it has. */
+  onLook?: () => void;
+}) {
   const { t } = useTranslation();
   const failure = failureOf(error);
+  const unsure = failure.text === 'unsure' || failure.text === 'replayed';
+  const onPress = unsure ? onLook : onRetry;
   return (
-    <div className="note note-critical" role="alert" data-testid="failure">
+    <div
+      className={unsure ? 'note note-warn' : 'note note-critical'}
+      role="alert"
+      data-testid="failure"
+      data-failure={failure.text}
+    >
       <AlertTriangle size={18} aria-hidden />
       <div>
         <p className="note-title">{t(`errors.${failure.text}`)}</p>
         <p className="note-code">{t('errors.code', { code: failure.code })}</p>
       </div>
-      {onRetry === undefined ? null : (
-        <Button className="button" onPress={onRetry}>
-          {t('common.retry')}
+      {onPress === undefined ? null : (
+        <Button className="button" onPress={onPress} data-testid={unsure ? 'look' : 'retry'}>
+          {t(unsure ? 'common.look' : 'common.retry')}
         </Button>
       )}
     </div>

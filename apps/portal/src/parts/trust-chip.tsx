@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { formatAgo, formatDateTime } from '../i18n/format.ts';
 import { usePortal } from '../session/portal.ts';
 import { useLanguage } from '../settings/language.ts';
+import { AgreementFacts } from './agreement-facts.tsx';
 import { CheckTable } from './check-list.tsx';
 import { Hash } from './hash.tsx';
 
@@ -49,6 +50,7 @@ export function TrustChip() {
             <li>{t('trust.when', { ago })}</li>
           </ul>
           {measured === undefined ? null : <Hash hex={measured} />}
+          <AgreementFacts report={report} />
           <details className="disclosure">
             <summary>{t('common.details')}</summary>
             <p className="muted">

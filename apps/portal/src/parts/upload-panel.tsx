@@ -4,18 +4,21 @@ import { Button, Link } from 'react-aria-components';
 import { useTranslation } from 'react-i18next';
 import { ClientError, type PatientView } from '@cloister/client';
 import type { Mismatch } from '../upload/mismatch.ts';
-import { UPLOAD_PHASES, useUpload, type UploadState } from '../upload/use-upload.ts';
-import { PhaseList, type Phase } from './phase-list.tsx';
+import { failureOf } from '../session/failure.ts';
+import { usePortal } from '../session/portal.ts';
+import { useUpload, type UploadState } from '../upload/use-upload.ts';
 import { FailureNote } from './states.tsx';
+import { UploadProgress } from './upload-progress.tsx';
 
 /** S6: an image goes into the record: parsing, encrypting, sending, stored. */
 export function UploadPanel({ patient }: { patient: PatientView }) {
   const { t } = useTranslation();
-  const { state, choose, confirm, reset } = useUpload(patient);
+  const { stopped } = usePortal();
+  const { state, choose, confirm, cancel, reset } = useUpload(patient);
   return (
     <section className="panel padded upload" aria-label={t('upload.title')} data-testid="upload">
-      {state.at === 'idle' ? <DropZone onFile={choose} /> : null}
-      <Progress state={state} />
+      {state.at === 'idle' ? <DropZone onFile={choose} stopped={stopped !== undefined} /> : null}
+      <UploadProgress state={state} onCancel={cancel} />
       {state.at === 'mismatch' ? (
         <MismatchNote mismatches={state.mismatches} onConfirm={confirm} onDiscard={reset} />
       ) : null}
@@ -25,11 +28,19 @@ export function UploadPanel({ patient }: { patient: PatientView }) {
         </p>
       ) : null}
       {state.at === 'failed' ? <UploadFailure error={state.error} /> : null}
-      {state.at === 'stored' && state.stored !== undefined ? (
-        <StoredMismatch fields={state.stored.mismatch} />
+      {state.at === 'cancelled' ? (
+        <p
+          className="note"
+          role="status"
+          data-testid="upload-cancelled"
+          data-outcome={state.outcome}
+        >
+          {t(`upload.cancelled.${state.outcome}`)}
+        </p>
       ) : null}
+      {state.at === 'stored' ? <StoredMismatch fields={state.stored.mismatch} /> : null}
       <div className="upload-actions">
-        {state.at === 'stored' && state.stored !== undefined ? (
+        {state.at === 'stored' ? (
           <Link
             className="button primary"
             href={`/patients/${patient.id}/studies/${state.stored.study}`}
@@ -39,7 +50,7 @@ export function UploadPanel({ patient }: { patient: PatientView }) {
             <ChevronRight size={16} aria-hidden />
           </Link>
         ) : null}
-        {state.at === 'stored' || state.at === 'refused' || state.at === 'failed' ? (
+        {isOver(state) ? (
           <Button className="button" onPress={reset} data-testid="upload-another">
             {t('upload.another')}
           </Button>
@@ -49,14 +60,25 @@ export function UploadPanel({ patient }: { patient: PatientView }) {
   );
 }
 
-function DropZone({ onFile }: { onFile: (file: File) => void }) {
+function isOver(state: UploadState): boolean {
+  if (state.at === 'cancelled') return state.outcome !== 'looking';
+  return state.at === 'stored' || state.at === 'refused' || state.at === 'failed';
+}
+
+interface DropProps {
+  readonly onFile: (file: File) => void;
+  /** Whether nothing may be sent now. */
+  readonly stopped: boolean;
+}
+
+function DropZone({ onFile, stopped }: DropProps) {
   const { t } = useTranslation();
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const take = (files: FileList | null | undefined) => {
     const file = files?.[0];
-    if (file !== undefined) onFile(file);
+    if (file !== undefined && !stopped) onFile(file);
   };
   return (
     <div
@@ -75,13 +97,14 @@ function DropZone({ onFile }: { onFile: (file: File) => void }) {
       <ImageUp size={26} aria-hidden />
       <label htmlFor={id} className="drop-text">
         <span className="drop-title">{t('upload.drop')}</span>
-        <span className="muted">{t('upload.hint')}</span>
+        <span className="muted">{t(stopped ? 'trust.stoppedTitle' : 'upload.hint')}</span>
       </label>
       <input
         ref={input}
         id={id}
         type="file"
         className="file-input"
+        disabled={stopped}
         accept=".dcm,.png,.jpg,.jpeg,application/dicom,image/png,image/jpeg"
         data-testid="upload-input"
         onChange={(event) => {
@@ -89,34 +112,14 @@ function DropZone({ onFile }: { onFile: (file: File) => void }) {
           event.target.value = '';
         }}
       />
-      <Button className="button" onPress={() => input.current?.click()} excludeFromTabOrder>
+      <Button
+        className="button"
+        onPress={() => input.current?.click()}
+        isDisabled={stopped}
+        excludeFromTabOrder
+      >
         {t('upload.choose')}
       </Button>
-    </div>
-  );
-}
-
-function Progress({ state }: { state: UploadState }) {
-  const { t } = useTranslation();
-  const now = UPLOAD_PHASES.findIndex((phase) => phase === state.at);
-  if (now < 0) return null;
-  const phases = UPLOAD_PHASES.map(
-    (id, i): Phase => ({
-      id,
-      label: t(`upload.phases.${id}`),
-      state:
-        i < now || id === 'stored'
-          ? i <= now
-            ? 'done'
-            : 'waiting'
-          : i === now
-            ? 'running'
-            : 'waiting',
-    }),
-  );
-  return (
-    <div role="status" data-testid="upload-progress" data-phase={state.at}>
-      <PhaseList phases={phases} label={t('upload.title')} row />
     </div>
   );
 }
@@ -169,6 +172,16 @@ function MismatchNote({ mismatches, onConfirm, onDiscard }: MismatchProps) {
 
 function UploadFailure({ error }: { error: unknown }) {
   const { t } = useTranslation();
+  if (error instanceof ClientError && error.code === 'unsure')
+    return (
+      <div className="note note-warn" role="alert" data-testid="upload-unsure">
+        <TriangleAlert size={20} aria-hidden />
+        <div>
+          <p className="note-title">{t('upload.unsure')}</p>
+          <p className="note-code">{t('errors.code', { code: failureOf(error).code })}</p>
+        </div>
+      </div>
+    );
   const refused =
     error instanceof ClientError &&
     ['invalid', 'unsupported_media_type', 'refused'].includes(error.code);

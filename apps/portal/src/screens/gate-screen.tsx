@@ -12,6 +12,7 @@ import {
 import { useEffect, useRef } from 'react';
 import { Button } from 'react-aria-components';
 import { useTranslation } from 'react-i18next';
+import { AgreementFacts } from '../parts/agreement-facts.tsx';
 import { CheckTable } from '../parts/check-list.tsx';
 import { Hash } from '../parts/hash.tsx';
 import { Mark } from '../parts/mark.tsx';
@@ -66,6 +67,7 @@ export function GateScreen() {
             <QuestionCard key={question.id} number={i + 1} question={question} report={report} />
           ))}
         </ol>
+        <AgreementFacts report={report} />
         <Build report={report} />
         <div className="gate-foot">
           <p className="gate-lead">{t('gate.lead')}</p>

@@ -31,6 +31,7 @@ export function PatientFormScreen() {
   const [failure, setFailure] = useState<unknown>();
   const [similar, setSimilar] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [notThere, setNotThere] = useState(false);
 
   const set = (field: PatientField) => (value: string) => {
     setDraft({ ...draft, [field]: value });
@@ -40,6 +41,7 @@ export function PatientFormScreen() {
   };
   const save = async (): Promise<void> => {
     setFailure(undefined);
+    setNotThere(false);
     const wrong = checkDraft(draft, new Date());
     setErrors(wrong);
     if (Object.keys(wrong).length > 0) return;
@@ -62,6 +64,20 @@ export function PatientFormScreen() {
       else setFailure(error);
     } finally {
       setBusy(false);
+    }
+  };
+  /** Whether what may have been saved is there: then it is shown. What was typed stays otherwise. */
+  const look = async (): Promise<void> => {
+    const { family, mrn } = patientOf(draft);
+    try {
+      const found = await connection.records.searchPatients(family);
+      const saved = found.find((patient) => patient.mrn === mrn);
+      setFailure(undefined);
+      setNotThere(saved === undefined);
+      if (saved !== undefined) await navigate(`/patients/${saved.id}`, { replace: true });
+    } catch (error) {
+      if (isSignedOut(error)) end();
+      else setFailure(error);
     }
   };
   const say = (field: PatientField): string | undefined => {
@@ -126,7 +142,12 @@ export function PatientFormScreen() {
             {t('form.similar', { mrn: similar })}
           </p>
         )}
-        {failure === undefined ? null : <FailureNote error={failure} />}
+        {failure === undefined ? null : <FailureNote error={failure} onLook={() => void look()} />}
+        {notThere ? (
+          <p className="note" role="status" data-testid="patient-not-there">
+            {t('form.notThere')}
+          </p>
+        ) : null}
         <div className="form-actions">
           <Link className="button" href="/patients">
             {t('common.cancel')}

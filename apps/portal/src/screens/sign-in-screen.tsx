@@ -8,6 +8,7 @@ import { SimulatedBand } from '../parts/simulated-band.tsx';
 import { FailureNote } from '../parts/states.tsx';
 import { TextInput } from '../parts/text-input.tsx';
 import { TrustChip } from '../parts/trust-chip.tsx';
+import { TrustNotice } from '../parts/trust-notice.tsx';
 import { usePortal } from '../session/portal.ts';
 
 interface SignInProps {
@@ -56,6 +57,7 @@ export function SignInScreen({ onSignIn, ended }: SignInProps) {
         </div>
       </header>
       <main className="sign-in" id="content">
+        <TrustNotice />
         <h1>{t('signIn.title')}</h1>
         <p className="muted">{t('signIn.lead')}</p>
         {ended && error === undefined ? (

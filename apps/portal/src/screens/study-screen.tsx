@@ -95,7 +95,12 @@ function Study({ patient, study }: { patient: PatientView; study: StudyView }) {
           {tasks.data === undefined ? (
             <Loading />
           ) : (
-            <AnalysisPanel study={study} patient={patient} task={task} />
+            <AnalysisPanel
+              study={study}
+              patient={patient}
+              task={task}
+              known={tasks.data.map(({ id }) => id)}
+            />
           )}
           <p className="muted small">{t('result.notForDiagnosis')}</p>
         </div>

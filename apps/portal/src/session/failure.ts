@@ -25,6 +25,10 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (error instanceof ClientError) {
     const temporary = ['unavailable', 'server_error', 'throttled'].includes(error.code);
+    if (error.code === 'unsure') {
+      const cause = error.cause === undefined ? '' : ` · ${failureOf(error.cause).code}`;
+      return { text: 'unsure', code: `unsure${cause}`, temporary: false };
+    }
     const reason = REASONS.find((one) => one === error.issues[0]?.reason);
     if (reason !== undefined) return { text: reason, code: reason, temporary: false };
     return { text: error.code, code: error.code, temporary };

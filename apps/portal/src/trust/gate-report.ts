@@ -5,6 +5,7 @@ import {
   type CheckGroup,
   type VerifiedPeer,
 } from '@cloister/attestation';
+import type { HeadFacts } from './take-heads.ts';
 
 /** The three questions of the gate (spec/clinical.md 11, S0), in the order in which they appear. */
 const QUESTIONS: typeof CHECK_GROUPS = CHECK_GROUPS;
@@ -40,8 +41,18 @@ export interface GateReport {
     readonly serial: number;
     readonly deployment: string;
     readonly signers: readonly string[];
+    /** Seconds for which a head gives time, and an earlier check may stand. */
+    readonly lease: number;
+    /** Whether the hospital has a broker that signs heads and keeps counters. */
+    readonly hasBroker: boolean;
+    /** Whether any machine of this make will do (`platforms: "any"`). */
+    readonly anyMachine: boolean;
+    /** How many identities records may have: `anyOf` is as strong as its weakest branch. */
+    readonly identities: number;
     readonly build?: string;
   };
+  /** The newest head of the hospital's own broker. */
+  readonly head?: HeadFacts;
   /** The raw evidence as JSON text, for whoever wants to verify it elsewhere. */
   readonly evidence?: string;
   readonly at: Date;

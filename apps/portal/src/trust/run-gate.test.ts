@@ -50,6 +50,7 @@ function gate(deviation: Deviation = {}) {
   return runGate({
     pins: 'pins' in deviation ? deviation.pins : pins,
     loadSettings: deviation.settings ?? (() => Promise.resolve(settingsWith(file))),
+    kept: { read: () => [], keep: () => undefined },
     transport: async ({ url }) => {
       if (url.startsWith('https://attest.example/'))
         return Response.json({ keys: [scene.issuerJwk] });
@@ -186,6 +187,7 @@ describe('runGate, where the manifest names the broker of the hospital', () => {
     const { report } = await runGate({
       pins: { parties: keysOf(heads.manifest.manifest), lowestSerial: 1 },
       loadSettings: () => Promise.resolve(text),
+      kept: { read: () => [], keep: () => undefined },
       transport: async ({ url }) => {
         if (url.startsWith('https://broker.example/')) {
           if (shown === undefined) throw Object.assign(new TypeError('down'), { code: 'DOWN' });

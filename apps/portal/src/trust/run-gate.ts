@@ -1,23 +1,20 @@
-import { encodeHex, MalformedError, type Bytes } from '@cloister/bytes';
+import { MalformedError, type Bytes } from '@cloister/bytes';
 import {
   encodeEnvelope,
-  parseManifestFile,
-  verifyManifest,
   type Check,
   type EvidenceEnvelope,
-  type HeadJudge,
   type TrustedManifest,
+  type Verification,
+  type VerifiedPeer,
 } from '@cloister/attestation';
 import type { Fetch } from '@cloister/channel';
-import {
-  createHeadFeed,
-  createHeadJudge,
-  UNREACHABLE_CODES,
-  verifyService,
-} from '@cloister/client';
-import { questionsOf, type GateReport, type Measurement } from './gate-report.ts';
-import { OWN_PARTY, type Pins } from './pins.ts';
+import { UNREACHABLE_CODES, verifyService, type ManifestFollower } from '@cloister/client';
+import { followAgreement, openAgreement, type KeptManifests } from './agreement.ts';
+import { questionsOf, type GateReport } from './gate-report.ts';
+import { measurementOf } from './measurement.ts';
+import type { Pins } from './pins.ts';
 import { parseSettings, type Settings } from './settings.ts';
+import { HeadWatch, namesBroker, type Heads } from './take-heads.ts';
 
 /** What the gate works with: everything that is not computed comes in from outside. */
 export interface GateMeans {
@@ -25,9 +22,19 @@ export interface GateMeans {
   readonly pins: Pins | undefined;
   /** The text of `cloister.json`. */
   readonly loadSettings: () => Promise<string>;
+  /** The signed manifests of earlier visits. */
+  readonly kept: KeptManifests;
   readonly transport: Fetch;
   readonly now: () => Date;
   readonly random: (length: number) => Bytes;
+}
+
+/** What a visit remembers from one run of the gate to the next: neither manifest nor heads go back. */
+export interface GateMemory {
+  /** The text of `cloister.json`: addresses that were good once do where it cannot be loaded. */
+  settings?: string;
+  follower?: ManifestFollower;
+  watch?: HeadWatch;
 }
 
 /** A report, and what a connection needs where it passed. */
@@ -43,11 +50,11 @@ export function checkingReport(now: Date): GateReport {
 }
 
 /**
- * The trust gate (spec/clinical.md 11, S0): the manifest must be signed by the keys in this build,
- * and records must show fresh evidence that the manifest admits. Never throws for what the world
- * did; every way out but one is a block.
+ * The trust gate (spec/clinical.md 11, S0): the manifest must be signed by the keys in this build, or
+ * follow one that is, the hospital's broker must confirm that it is in force, and records must show
+ * fresh evidence that it admits. Never throws for what the world did; every way out but one is a block.
  */
-export async function runGate(means: GateMeans): Promise<GateResult> {
+export async function runGate(means: GateMeans, memory: GateMemory = {}): Promise<GateResult> {
   const at = means.now();
   const checks: Check[] = [];
   const stop = (check: string, code: string, unreachable = false): GateResult => {
@@ -56,165 +63,154 @@ export async function runGate(means: GateMeans): Promise<GateResult> {
     const questions = questionsOf(checks, state);
     return { report: { state, code, questions, simulated: false, at } };
   };
-  if (means.pins === undefined) return stop('code: keys of this build', 'pins_missing');
+  const { pins, kept, now } = means;
+  if (pins === undefined) return stop('code: keys of this build', 'pins_missing');
 
   let text: string;
   try {
     text = await means.loadSettings();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return stop('code: settings', 'settings_unavailable', true);
+    if (memory.settings === undefined) return stop('code: settings', 'settings_unavailable', true);
+    text = memory.settings;
   }
   let settings: Settings;
-  let file: ReturnType<typeof parseManifestFile>;
   try {
     settings = parseSettings(text);
-    file = parseManifestFile(settings.manifestFile);
+    const options = { pins, kept, now };
+    if (memory.follower === undefined) {
+      const opened = await openAgreement(settings.manifestFile, options);
+      checks.push(...opened.checks);
+      if (!opened.ok) {
+        const questions = questionsOf(checks, 'blocked');
+        return { report: { state: 'blocked', code: opened.code, questions, simulated: false, at } };
+      }
+      memory.follower = opened.follower;
+    }
+    await followAgreement(memory.follower, [settings.manifestFile], options);
+    memory.settings = text;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     return stop(`code: ${error.where}`, 'manifest_malformed');
   }
-
-  const { pins } = means;
-  const verdict = await verifyManifest(file.manifest, file.signatures, {
-    pinned: pins.parties,
-    ownParty: OWN_PARTY,
-    lowestSerial: pins.lowestSerial,
-  });
-  checks.push(
-    ...verdict.checks.map((check) => ({ ...check, check: `code: manifest, ${check.check}` })),
-  );
-  if (!verdict.ok) {
-    const questions = questionsOf(checks, 'blocked');
-    return { report: { state: 'blocked', code: verdict.code, questions, simulated: false, at } };
-  }
-  return askRecords(means, verdict.claims, settings, checks, at);
-}
-
-async function askRecords(
-  means: GateMeans,
-  manifest: TrustedManifest,
-  settings: Settings,
-  before: readonly Check[],
-  at: Date,
-): Promise<GateResult> {
-  const heads = await takeHeads(means, manifest, settings);
-  if (heads.failed !== undefined) {
-    const { failed } = heads;
-    const state = failed === 'own_head_missing' ? 'unreachable' : 'blocked';
-    const questions = questionsOf([...before, ...heads.checks], state);
-    return { report: { state, code: failed, questions, simulated: false, at } };
-  }
-  let seen: EvidenceEnvelope | undefined;
-  const verdict = await verifyService({
-    baseUrl: settings.records,
-    service: 'records',
-    manifest,
-    attestationUrl: settings.attestation,
-    requireToken: true,
+  const { follower } = memory;
+  memory.watch ??= new HeadWatch(follower, {
+    pins,
+    kept,
+    now,
     transport: means.transport,
-    now: heads.now,
-    random: means.random,
-    judgeHeads: heads.judgeHeads,
-    onEvidence: (envelope) => {
-      seen = envelope;
-    },
+    broker: settings.broker,
   });
-  const checks = [...before, ...heads.checks, ...verdict.checks];
-  const { id, signers } = manifest;
-  const { serial, deployment, portal, evidence } = manifest.manifest;
-  const state = verdict.ok ? 'passed' : refusedState(verdict.code);
-  const facts = {
-    measurement: measurementOf(manifest, verdict.ok ? verdict.claims.claims : seen),
-    manifest: {
-      id,
-      serial,
-      deployment,
-      signers,
-      ...(portal === undefined ? {} : { build: portal.build }),
-    },
-    ...(seen === undefined ? {} : { evidence: JSON.stringify(encodeEnvelope(seen), null, 2) }),
-    questions: questionsOf(checks, state),
-    simulated: evidence.roots !== 'hardware' || seen?.format === 'simulated-sgx-quote',
-    at,
-  };
-  if (verdict.ok) {
-    const report: GateReport = { ...facts, state, peer: verdict.claims };
-    return { report, settings, manifest };
+  return new Visit(means, settings, follower, memory.watch, at).ask(checks);
+}
+
+/** One question to the platform, once the agreement is known. */
+class Visit {
+  readonly #means: GateMeans;
+  readonly #settings: Settings;
+  readonly #follower: ManifestFollower;
+  readonly #watch: HeadWatch;
+  readonly #at: Date;
+  #seen: EvidenceEnvelope | undefined;
+
+  constructor(
+    means: GateMeans,
+    settings: Settings,
+    follower: ManifestFollower,
+    watch: HeadWatch,
+    at: Date,
+  ) {
+    this.#means = means;
+    this.#settings = settings;
+    this.#follower = follower;
+    this.#watch = watch;
+    this.#at = at;
   }
-  return { report: { ...facts, state, code: verdict.code } };
-}
 
-/** What the hospital's broker says, and what is judged by it. */
-interface Heads {
-  readonly checks: readonly Check[];
-  /** The code by which the heads fail. */
-  readonly failed?: string;
-  readonly judgeHeads?: HeadJudge;
-  /** The time: never behind the newest head. */
-  readonly now: () => Date;
-}
-
-/**
- * Asks the hospital's own broker for its heads (design 2.1, rule 8): signed by the key that the
- * verified manifest names, they say that this manifest is in force, and what time it is. A manifest
- * without a broker has no heads, and the report says so.
- */
-async function takeHeads(
-  { transport, now }: GateMeans,
-  manifest: TrustedManifest,
-  { broker }: Settings,
-): Promise<Heads> {
-  if (manifest.manifest.parties[OWN_PARTY]?.broker === undefined) return { checks: [], now };
-  const brokers = broker === undefined ? {} : { [OWN_PARTY]: broker };
-  const feed = createHeadFeed({ manifest, ownParty: OWN_PARTY, now, transport, brokers });
-  const verdict = await feed.refresh();
-  const checks = verdict.checks.map((check) => ({
-    ...check,
-    check: `code: hospital's key broker, ${check.check}`,
-  }));
-  return {
-    checks,
-    ...(verdict.ok ? {} : { failed: verdict.code }),
-    judgeHeads: createHeadJudge(feed),
-    now: () => feed.keeper.now(),
-  };
-}
-
-function refusedState(code: string): 'blocked' | 'unreachable' {
-  return UNREACHABLE_CODES.includes(code) ? 'unreachable' : 'blocked';
-}
-
-/** Place of MRENCLAVE in an SGX quote v3 (spec/evidence.md 1.3). */
-const MRENCLAVE = { start: 112, end: 144 };
-
-/**
- * What was agreed and what was measured. Where verification failed, the measurement is read from
- * the unverified quote, to show the difference: it is evidence of nothing.
- */
-function measurementOf(
-  manifest: TrustedManifest,
-  source: { readonly tee: string; readonly mrenclave?: string } | EvidenceEnvelope | undefined,
-): Measurement {
-  const identities = manifest.manifest.services['records']?.identity.anyOf ?? [];
-  const agreed = identities.flatMap((one) => {
-    if (one.tee === 'sgx') return one.mrenclave;
-    if (one.tee === 'snp') return one.measurement;
-    return one.tee === 'tdx' ? one.mrtd : [];
-  });
-  if (source === undefined) return { agreed, measured: undefined };
-  if ('evidence' in source) {
-    const sgx = source.format === 'sgx-quote' || source.format === 'simulated-sgx-quote';
-    const long = source.evidence.length >= MRENCLAVE.end;
-    const bytes = source.evidence.subarray(MRENCLAVE.start, MRENCLAVE.end);
-    return { agreed, measured: sgx && long ? encodeHex(bytes) : undefined };
+  async ask(before: readonly Check[]): Promise<GateResult> {
+    let heads = await this.#watch.take();
+    if (heads.failed !== undefined) {
+      const state = heads.failed === 'own_head_missing' ? 'unreachable' : 'blocked';
+      return this.#refused(state, heads.failed, [...before, ...heads.checks], heads);
+    }
+    let verdict = await this.#verify(heads);
+    // It may run by a manifest that this page has not heard of yet.
+    if (
+      !verdict.ok &&
+      verdict.code === 'manifest_mismatch' &&
+      (await this.#watch.followManifest())
+    ) {
+      heads = await this.#watch.take();
+      verdict = await this.#verify(heads);
+    }
+    const checks = [...before, ...heads.checks, ...verdict.checks];
+    if (!verdict.ok) {
+      const unreachable = UNREACHABLE_CODES.includes(verdict.code);
+      return this.#refused(unreachable ? 'unreachable' : 'blocked', verdict.code, checks, heads);
+    }
+    const report: GateReport = {
+      ...this.#facts(heads, verdict.claims.claims),
+      state: 'passed',
+      questions: questionsOf(checks, 'passed'),
+      peer: verdict.claims,
+    };
+    return { report, settings: this.#settings, manifest: this.#follower.trust };
   }
-  return { agreed, measured: identityOf(source) };
-}
 
-function identityOf(claims: { readonly tee: string }): string | undefined {
-  const name = { sgx: 'mrenclave', tdx: 'mrtd', snp: 'measurement' }[claims.tee];
-  const value =
-    name === undefined ? undefined : Object.entries(claims).find(([key]) => key === name);
-  return typeof value?.[1] === 'string' ? value[1] : undefined;
+  #verify(heads: Heads): Promise<Verification<VerifiedPeer>> {
+    const { trust, bridge } = this.#follower.agreement;
+    this.#seen = undefined;
+    return verifyService({
+      baseUrl: this.#settings.records,
+      service: 'records',
+      manifest: trust,
+      bridge,
+      attestationUrl: this.#settings.attestation,
+      requireToken: true,
+      transport: this.#means.transport,
+      now: heads.now,
+      random: this.#means.random,
+      judgeHeads: heads.judgeHeads,
+      onEvidence: (envelope) => {
+        this.#seen = envelope;
+      },
+    });
+  }
+
+  #refused(
+    state: 'blocked' | 'unreachable',
+    code: string,
+    checks: readonly Check[],
+    heads: Heads,
+  ): GateResult {
+    const questions = questionsOf(checks, state);
+    return { report: { ...this.#facts(heads, this.#seen), state, code, questions } };
+  }
+
+  #facts(
+    { newest }: Heads,
+    source: Parameters<typeof measurementOf>[1],
+  ): Omit<GateReport, 'state' | 'questions'> {
+    const { id, signers, manifest } = this.#follower.trust;
+    const { serial, deployment, portal, evidence, lease } = manifest;
+    const seen = this.#seen;
+    return {
+      measurement: measurementOf(this.#follower.trust, source),
+      manifest: {
+        id,
+        serial,
+        deployment,
+        signers,
+        lease,
+        hasBroker: namesBroker(this.#follower),
+        anyMachine: evidence.platforms === 'any',
+        identities: manifest.services['records']?.identity.anyOf.length ?? 0,
+        ...(portal === undefined ? {} : { build: portal.build }),
+      },
+      ...(newest === undefined ? {} : { head: newest }),
+      ...(seen === undefined ? {} : { evidence: JSON.stringify(encodeEnvelope(seen), null, 2) }),
+      simulated: evidence.roots !== 'hardware' || seen?.format === 'simulated-sgx-quote',
+      at: this.#at,
+    };
+  }
 }
