@@ -17,7 +17,7 @@ import { createHttpClient, nodeChannelPrimitives, serve } from '@cloister/servic
 // The bench stands in for the verifier: what verification costs is measured by other groups.
 import { markVerified } from '../../packages/attestation/src/peer/verified-peer.ts';
 import { measureStreams } from './channel-stream.ts';
-import type { Report } from './figure.ts';
+import type { Figure, Report } from './figure.ts';
 
 const MIB = 1024 * 1024;
 const SIZES = [
@@ -26,15 +26,16 @@ const SIZES = [
   ['4 MiB', 4 * MIB],
 ] as const;
 const WARM_UP = 20;
+const SHORT: Bytes = new Uint8Array(2048);
 const random = (length: number): Bytes => new Uint8Array(nodeCrypto.randomBytes(length));
 const now = (): Date => new Date();
 const NODE = nodeChannelPrimitives();
 
 /**
- * Requests of several sizes, answers of 2 kB; X-Wing, AES-256-GCM, one call at a time.
+ * X-Wing, AES-256-GCM, one call at a time.
  *
  * - `in memory`: both halves of the channel and the application, no socket between them; against what no
- *   channel can do without: AES-GCM over the same bytes, sealed and opened, and one KEM, by node:crypto.
+ *   channel can do without (`floorOf`). `each way`: the answer is as long as the request; else it is 2 kB.
  * - `over HTTP`: the same through node:http on this machine, against the same bytes without the channel.
  * - in chunks: 100 MiB through HTTP, and by how much that makes either process grow.
  */
@@ -68,31 +69,37 @@ export async function run(report: Report): Promise<void> {
     const overHttp = channelOver(client, NODE);
     for (const [label, size] of SIZES) {
       const content = random(size);
-      const floor = floorOf(content);
-      for (const [how, chunked] of [
-        ['', false],
-        [', in chunks', true],
+      for (const [how, path, chunked] of [
+        ['', '/plain', false],
+        [' each way', '/echo', false],
+        [', in chunks', '/plain', true],
       ] as const) {
-        const step = () => call(inMemory, content, chunked);
-        const [ms = 0, floorMs = 0] = await inTurns(size, [step, floor]);
-        const against = `AES-256-GCM over the bytes + one KEM ${floorMs.toFixed(2)} ms`;
-        report(figure(`round trip in memory ${label}${how}`, ms, floorMs, against));
+        const answered = path === '/echo' ? content : SHORT;
+        report(
+          await compare(`round trip in memory ${label}${how}`, size, {
+            step: () => call(inMemory, path, content, chunked),
+            than: floorOf([content, answered]),
+            against: 'AES-256-GCM over the bytes + one X-Wing',
+          }),
+        );
       }
-      const [httpMs = 0, plainMs = 0] = await inTurns(size, [
-        () => call(overHttp, content),
-        () => plainCall(client, `${serving.url}/plain`, content),
-      ]);
-      const plain = `without the channel ${plainMs.toFixed(2)} ms`;
-      report(figure(`round trip over HTTP ${label}`, httpMs, plainMs, plain));
+      report(
+        await compare(`round trip over HTTP ${label}`, size, {
+          step: () => call(overHttp, '/plain', content),
+          than: () => plainCall(client, `${serving.url}/plain`, content),
+          against: 'without the channel',
+        }),
+      );
     }
     const web = channelOver(client, WEB_PRIMITIVES);
     const content = random(SIZES[0][1]);
-    const [webMs = 0, nodeMs = 0] = await inTurns(content.length, [
-      () => call(web, content),
-      () => call(overHttp, content),
-    ]);
-    const against = `node:crypto in both halves ${nodeMs.toFixed(2)} ms`;
-    report(figure('round trip over HTTP 50 kB, client on WebCrypto', webMs, nodeMs, against));
+    report(
+      await compare('round trip over HTTP 50 kB, client on WebCrypto', content.length, {
+        step: () => call(web, '/plain', content),
+        than: () => call(overHttp, '/plain', content),
+        against: 'node:crypto in both halves',
+      }),
+    );
     await measureStreams(report, (list) => ({
       peer: benchPeer(list),
       now,
@@ -105,16 +112,23 @@ export async function run(report: Report): Promise<void> {
   }
 }
 
+/** What it was sent, or 2 kB. */
 async function answer(request: Request): Promise<Response> {
-  await request.bytes();
-  return new Response(new Uint8Array(2048));
+  const content = await request.bytes();
+  return new Response(request.url.endsWith('/echo') ? content : SHORT);
 }
 
 const post = (path: string): Request => new Request(`https://bench${path}`, { method: 'POST' });
 
-async function call(channel: ChannelFetch, content: Bytes, chunked = false): Promise<void> {
-  const response = await channel(post('/plain'), { content, chunked });
-  if ((await response.bytes()).length !== 2048) throw new TypeError('a wrong answer');
+async function call(
+  channel: ChannelFetch,
+  path: '/plain' | '/echo',
+  content: Bytes,
+  chunked = false,
+): Promise<void> {
+  const response = await channel(post(path), { content, chunked });
+  const expected = path === '/echo' ? content.length : SHORT.length;
+  if ((await response.bytes()).length !== expected) throw new TypeError('a wrong answer');
 }
 
 /** The same bytes by the same client, on its fastest way. */
@@ -124,7 +138,7 @@ async function plainCall(client: WireTransport, url: string, content: Bytes): Pr
   const { body } = await client.exchange({ url, headers, body: [content], signal });
   let length = 0;
   for await (const piece of body) length += piece.length;
-  if (length !== 2048) throw new TypeError('a wrong answer');
+  if (length !== SHORT.length) throw new TypeError('a wrong answer');
 }
 
 /** From client to gateway without a socket. */
@@ -158,50 +172,73 @@ async function* readerPieces(
   }
 }
 
-/** AES-256-GCM sealing and opening, ML-KEM-768 and X25519 on both sides, by node:crypto. */
-function floorOf(body: Bytes): () => void {
+/**
+ * What no channel can do without, by the same node:crypto: AES-256-GCM of what is sent and of what is
+ * answered, each sealed once and opened once, unpadded and in one call; and one X-Wing encapsulation and
+ * decapsulation (ML-KEM-768, X25519 with a fresh key, the hash over both). No key schedule, no message
+ * format, no fetch objects, no copy.
+ */
+function floorOf(messages: readonly Bytes[]): () => void {
   const key = nodeCrypto.createSecretKey(random(32));
   const nonce = random(12);
   const lattice = nodeCrypto.generateKeyPairSync('ml-kem-768');
   const curve = nodeCrypto.generateKeyPairSync('x25519');
+  const combined = random(134);
   return () => {
     const { ciphertext } = nodeCrypto.encapsulate(lattice.publicKey);
     nodeCrypto.decapsulate(lattice.privateKey, ciphertext);
     const ephemeral = nodeCrypto.generateKeyPairSync('x25519');
     nodeCrypto.diffieHellman({ privateKey: ephemeral.privateKey, publicKey: curve.publicKey });
     nodeCrypto.diffieHellman({ privateKey: curve.privateKey, publicKey: ephemeral.publicKey });
-    const cipher = nodeCrypto.createCipheriv('aes-256-gcm', key, nonce);
-    const sealed = cipher.update(body);
-    cipher.final();
-    const decipher = nodeCrypto.createDecipheriv('aes-256-gcm', key, nonce);
-    decipher.setAuthTag(cipher.getAuthTag());
-    decipher.update(sealed);
-    decipher.final();
+    for (let half = 0; half < 2; half++) nodeCrypto.hash('sha3-256', combined, 'buffer');
+    for (const message of messages) {
+      const cipher = nodeCrypto.createCipheriv('aes-256-gcm', key, nonce);
+      const sealed = cipher.update(message);
+      cipher.final();
+      const decipher = nodeCrypto.createDecipheriv('aes-256-gcm', key, nonce);
+      decipher.setAuthTag(cipher.getAuthTag());
+      decipher.update(sealed);
+      decipher.final();
+    }
   };
 }
 
-/** Medians; taken in turns, so that what else the machine does falls on all, and garbage of others on none. */
-async function inTurns(
+type Step = () => void | Promise<void>;
+
+/**
+ * A step's median time, and the median of how many times as long as another it took in each round. Taken in
+ * turns, back and forth: so what else the machine does falls on both, and garbage of either on either.
+ */
+async function compare(
+  name: string,
   size: number,
-  steps: readonly (() => void | Promise<void>)[],
-): Promise<number[]> {
+  { step, than, against }: { readonly step: Step; readonly than: Step; readonly against: string },
+): Promise<Figure> {
   const rounds = size > 2 * MIB ? 60 : 200;
-  const times = steps.map((): number[] => []);
+  const times: [number, number][] = [];
   globalThis.gc?.();
   for (let round = -WARM_UP; round < rounds; round++) {
-    for (const [i, step] of steps.entries()) {
-      // Servers come by here between requests; without, what is only weakly held is never let go.
-      await new Promise((resolve) => setImmediate(resolve));
-      const start = performance.now();
-      await step();
-      if (round >= 0) times[i]?.push(performance.now() - start);
-    }
+    const first = round % 2 === 0 ? await timeOf(step) : 0;
+    const other = await timeOf(than);
+    const own = round % 2 === 0 ? first : await timeOf(step);
+    if (round >= 0) times.push([own, other]);
   }
-  return times.map(median);
+  const of = (pick: (time: [number, number]) => number): number => median(times.map(pick));
+  return {
+    name: `${name}, p50`,
+    value: of(([own]) => own),
+    unit: 'ms',
+    ratio: of(([own, other]) => own / other),
+    against: `${against} ${of(([, other]) => other).toFixed(2)} ms`,
+  };
 }
 
-function figure(name: string, value: number, than: number, against: string) {
-  return { name: `${name}, p50`, value, unit: 'ms', ratio: value / than, against };
+async function timeOf(step: Step): Promise<number> {
+  // Servers come by here between requests; without, what is only weakly held is never let go.
+  await new Promise((resolve) => setImmediate(resolve));
+  const start = performance.now();
+  await step();
+  return performance.now() - start;
 }
 
 function median(values: readonly number[]): number {

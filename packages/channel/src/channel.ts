@@ -9,6 +9,7 @@ import type { RecipientKey } from './ohttp/request-encryption.ts';
 import { selectKey } from './recipient-key.ts';
 import { type Attempt, type AttemptResult, exchangeWhole } from './request-exchange.ts';
 import { follow, joinPieces, piecesOf, readAhead } from './wire/byte-stream.ts';
+import { Scratch } from './wire/scratch.ts';
 import { exchangeOver, type Fetch, type WireTransport } from './wire/wire-transport.ts';
 
 /** 64 MiB of content, its fields, and padding. */
@@ -77,6 +78,7 @@ export function createChannel(options: ChannelOptions): ChannelFetch {
     random: options.random,
     signer: options.signCall,
     maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+    scratch: new Scratch(),
   };
   let recipient = loadRecipient(options.peer);
   let renewal: Promise<VerifiedPeer> | undefined;

@@ -78,7 +78,5 @@ function parseDate({ headers }: RequestHead): number | undefined {
   const [date, ...others] = headers.filter(([name]) => name === 'date');
   if (date === undefined || others.length > 0) return undefined;
   const time = Date.parse(date[1]);
-  return new Date(time).toString() !== 'Invalid Date' && new Date(time).toUTCString() === date[1]
-    ? time
-    : undefined;
+  return !Number.isNaN(time) && new Date(time).toUTCString() === date[1] ? time : undefined;
 }

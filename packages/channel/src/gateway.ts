@@ -75,8 +75,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function encodeResponse(response: Response, date: Date): Promise<readonly Bytes[]> {
     try {
       const head = responseHead(response, datedFields(response.headers, date));
-      const content = new Uint8Array(await response.arrayBuffer());
-      return encodePieces({ ...head, content, trailers: [] }, paddedLength);
+      return encodePieces(head, await HeldResponse.piecesOf(response), paddedLength);
     } catch (error) {
       // The application's body broke off, or its response cannot be written down.
       onError?.(error);

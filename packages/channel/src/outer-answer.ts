@@ -22,16 +22,18 @@ export async function expectEncapsulated(
   // 400 by the RFC's example, 422 elsewhere.
   if ((status === 400 || status === 422) && mediaTypeOf(answer) === PROBLEM_TYPE) {
     const body = await readAnswer(answer, MAX_PROBLEM_BYTES);
-    if (body !== undefined && problemType(body) === KEY_PROBLEM) return 'stale_key';
+    if (body !== undefined && problemType(joinPieces(body)) === KEY_PROBLEM) return 'stale_key';
   } else answer.cancel();
   throw new ChannelError('not_encapsulated', { status });
 }
 
-/** The whole body, or undefined where it is longer than `limit`. */
-export async function readAnswer({ body }: WireAnswer, limit: number): Promise<Bytes | undefined> {
+/** The whole body in its pieces, or undefined where it is longer than `limit`. */
+export async function readAnswer(
+  { body }: WireAnswer,
+  limit: number,
+): Promise<readonly Bytes[] | undefined> {
   try {
-    const pieces = await readPieces(body, limit);
-    return pieces === undefined ? undefined : joinPieces(pieces);
+    return await readPieces(body, limit);
   } catch (cause) {
     throw new ChannelError('transport_failed', { cause });
   }

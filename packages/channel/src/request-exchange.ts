@@ -17,6 +17,7 @@ import { openResponse } from './ohttp/response-encryption.ts';
 import { expectEncapsulated, readAnswer, refusedClock } from './outer-answer.ts';
 import { paddedLength } from './padding.ts';
 import { guardKey } from './recipient-key.ts';
+import type { Scratch } from './wire/scratch.ts';
 import type { WireAnswer, WireCall } from './wire/wire-transport.ts';
 
 /** What both ways of sending a request need. */
@@ -28,6 +29,8 @@ export interface ExchangeOptions {
   readonly random: (length: number) => Bytes;
   readonly signer: CallSigner | undefined;
   readonly maxAnswerBytes: number;
+  /** Where the pieces of answers are put together. */
+  readonly scratch: Scratch;
 }
 
 /** One attempt to send a request: a new encapsulation each time. */
@@ -54,7 +57,7 @@ export async function exchangeWhole(
   const sender = await guardKey(() => setupRequest(key, 'whole'));
   const headers = await fieldsFor(options, attempt, sender, content);
   const head = requestHead(request, options.service, headers);
-  const message = encodePieces({ ...head, content, trailers: [] }, paddedLength);
+  const message = encodePieces(head, [content], paddedLength);
   const answer = await send(options, request.signal, {
     type: REQUEST_TYPE,
     accept: RESPONSE_TYPE,
@@ -64,7 +67,7 @@ export async function exchangeWhole(
     return { refused: 'stale_key' };
   const encapsulated = await readAnswer(answer, options.maxAnswerBytes);
   if (encapsulated === undefined) throw new ChannelError('answer_too_large');
-  const response = await openAnswer(sender, encapsulated);
+  const response = await options.scratch.with(encapsulated, (one) => openAnswer(sender, one));
   const gatewayTime = refusedClock(response, response.content);
   return gatewayTime === undefined
     ? { response: toResponse(response) }

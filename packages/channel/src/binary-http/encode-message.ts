@@ -26,23 +26,29 @@ export function encodeMessage(
   message: BinaryMessage,
   padTo: (length: number) => number = (length) => length,
 ): Bytes {
-  return concatBytes(...encodePieces(message, padTo));
+  return concatBytes(...encodePieces(message, [message.content], padTo, message.trailers));
 }
 
-/** As `encodeMessage`, in pieces: the content is one of them, not a copy of it. */
+/** As `encodeMessage`, in pieces: those of the content are among them, not copies of them. */
 export function encodePieces(
-  message: BinaryMessage,
+  message: MessageHead,
+  content: readonly Bytes[],
   padTo: (length: number) => number,
+  trailers: readonly Field[] = [],
 ): readonly Bytes[] {
-  const head = new Writer();
-  writeStart(head, message, true);
-  writeFields(head, message.headers);
-  head.bytes(encodeVarint(message.content.length));
-  const trailers = new Writer();
-  writeFields(trailers, message.trailers);
-  const pieces = [head.finish(), message.content, trailers.finish()];
-  const length = lengthOf(pieces);
-  return [...pieces, new Uint8Array(Math.max(0, padTo(length) - length))];
+  const start = new Writer();
+  writeStart(start, message, true);
+  writeFields(start, message.headers);
+  start.bytes(encodeVarint(lengthOf(content)));
+  const head = start.finish();
+  const writer = new Writer();
+  writeFields(writer, trailers);
+  const end = writer.finish();
+  const length = head.length + lengthOf(content) + end.length;
+  // The trailers and, behind them, the padding.
+  const tail = new Uint8Array(end.length + Math.max(0, padTo(length) - length));
+  tail.set(end);
+  return [head, ...content, tail];
 }
 
 /** Framing indicator, control data and header section of the indeterminate-length form (section 3.2). */
@@ -84,6 +90,10 @@ function writeText(writer: Writer, text: string, name: string): void {
 }
 
 function writeFields(writer: Writer, fields: readonly Field[]): void {
+  if (fields.length === 0) {
+    writer.u8(0);
+    return;
+  }
   const section = new Writer();
   writeFieldLines(section, fields);
   const bytes = section.finish();

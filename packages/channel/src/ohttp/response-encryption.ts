@@ -46,8 +46,8 @@ async function deriveResponseAead(
   const secret = await context.export(LABEL[sealing], responseNonceSize(hpke));
   const prk = await hkdfExtract(primitives, concatBytes(enc, responseNonce), secret);
   const [key, nonce] = await Promise.all([
-    hkdfExpand(primitives, prk, KEY, keySize),
-    hkdfExpand(primitives, prk, NONCE, nonceSize),
+    hkdfExpand(primitives, prk, keySize, KEY),
+    hkdfExpand(primitives, prk, nonceSize, NONCE),
   ]);
   return { aead: await primitives.aesGcm(key), nonce };
 }

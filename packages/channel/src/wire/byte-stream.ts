@@ -80,6 +80,9 @@ export async function* readPiecesOf(
       // oxlint-disable-next-line no-await-in-loop -- a stream is read piece by piece
       const { done, value } = await reader.read();
       if (done) return;
+      // Of anything else fetch would fail too; taken for bytes, it would be lost without a word.
+      if (!(value instanceof Uint8Array))
+        throw new TypeError('a body of something else than bytes');
       yield asBytes(value);
     }
   } finally {

@@ -1,6 +1,8 @@
 import type { Bytes } from '@cloister/bytes';
-import { bufferOf, joinPieces, streamedBody, streamOf } from './byte-stream.ts';
+import { joinPieces, piecesOf, readPieces, streamedBody, streamOf } from './byte-stream.ts';
+import { ReadRequest, ReadResponse } from './read-by-bytes.ts';
 
+/** What fetch itself knows of a body. */
 interface Native {
   readonly body: ReadableStream | null;
   readonly bodyUsed: boolean;
@@ -11,24 +13,27 @@ interface Native {
  * it again; read whole, it is handed over as it is. The stream is there for whoever asks for it.
  */
 class HeldContent {
+  readonly #native: () => Native;
   #pieces: readonly Bytes[] | undefined;
 
-  constructor(pieces: readonly Bytes[]) {
+  constructor(pieces: readonly Bytes[], native: () => Native) {
     this.#pieces = pieces;
+    this.#native = native;
   }
 
-  get taken(): boolean {
-    return this.#pieces === undefined;
+  get used(): boolean {
+    return this.#pieces === undefined || this.#native().bodyUsed;
   }
 
   /** The content, once; TypeError where it was read before, as fetch has it. */
-  take(native: Native): Bytes {
-    const pieces = this.peek(native);
+  take(): readonly Bytes[] {
+    const pieces = this.peek();
     this.#pieces = undefined;
-    return joinPieces(pieces);
+    return pieces;
   }
 
-  peek({ body, bodyUsed }: Native): readonly Bytes[] {
+  peek(): readonly Bytes[] {
+    const { body, bodyUsed } = this.#native();
     if (this.#pieces === undefined || bodyUsed || body?.locked)
       throw new TypeError('Body is unusable: it has been read already');
     return this.#pieces;
@@ -36,81 +41,55 @@ class HeldContent {
 }
 
 /** A request whose whole content is at hand. */
-export class HeldRequest extends Request {
+export class HeldRequest extends ReadRequest {
   readonly #held: HeldContent;
 
   constructor(url: string, init: RequestInit, content: Bytes) {
     super(url, { ...init, ...streamedBody(streamOf([content])) });
-    this.#held = new HeldContent([content]);
-  }
-
-  get #native(): Native {
-    return { body: super.body, bodyUsed: super.bodyUsed };
+    this.#held = new HeldContent([content], () => ({ body: super.body, bodyUsed: super.bodyUsed }));
   }
 
   override get bodyUsed(): boolean {
-    return this.#held.taken || super.bodyUsed;
+    return this.#held.used;
   }
 
   override async bytes(): Promise<Bytes> {
-    return this.#held.take(this.#native);
-  }
-
-  override async arrayBuffer(): Promise<ArrayBuffer> {
-    return bufferOf(await this.bytes());
-  }
-
-  override async text(): Promise<string> {
-    return new TextDecoder().decode(await this.bytes());
-  }
-
-  override async json(): Promise<unknown> {
-    return JSON.parse(await this.text());
+    return joinPieces(this.#held.take());
   }
 
   override clone(): Request {
-    const content = joinPieces(this.#held.peek(this.#native));
+    const content = joinPieces(this.#held.peek());
     const { url, method, headers, signal } = this;
     return new HeldRequest(url, { method, headers, signal }, content);
   }
 }
 
 /** A response whose whole content is at hand, in one or more pieces. */
-export class HeldResponse extends Response {
+export class HeldResponse extends ReadResponse {
   readonly #held: HeldContent;
 
   constructor(pieces: readonly Bytes[], init: ResponseInit) {
     super(streamOf(pieces), init);
-    this.#held = new HeldContent(pieces);
-  }
-
-  get #native(): Native {
-    return { body: super.body, bodyUsed: super.bodyUsed };
+    this.#held = new HeldContent(pieces, () => ({ body: super.body, bodyUsed: super.bodyUsed }));
   }
 
   override get bodyUsed(): boolean {
-    return this.#held.taken || super.bodyUsed;
+    return this.#held.used;
   }
 
   override async bytes(): Promise<Bytes> {
-    return this.#held.take(this.#native);
-  }
-
-  override async arrayBuffer(): Promise<ArrayBuffer> {
-    return bufferOf(await this.bytes());
-  }
-
-  override async text(): Promise<string> {
-    return new TextDecoder().decode(await this.bytes());
-  }
-
-  override async json(): Promise<unknown> {
-    return JSON.parse(await this.text());
+    return joinPieces(this.#held.take());
   }
 
   override clone(): Response {
-    const pieces = this.#held.peek(this.#native);
     const { status, statusText, headers } = this;
-    return new HeldResponse(pieces, { status, statusText, headers });
+    return new HeldResponse(this.#held.peek(), { status, statusText, headers });
+  }
+
+  /** The content of a response, once, copied no more often than whoever made it wanted. */
+  static async piecesOf(response: Response): Promise<readonly Bytes[]> {
+    if (response instanceof HeldResponse) return response.#held.take();
+    if (response.bodyUsed) throw new TypeError('Body is unusable: it has been read already');
+    return (await readPieces(piecesOf(response.body), Infinity)) ?? [];
   }
 }

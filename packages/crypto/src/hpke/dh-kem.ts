@@ -2,7 +2,8 @@ import { type Bytes, concatBytes, copyBytes, encodeUtf8, isZero } from '@cloiste
 import { HpkeError, type HpkeErrorCode } from './hpke-error.ts';
 import { KEM_IDS, type Kem, type KemPrivateKey } from './kem.ts';
 import { createLabeledKdf, encodeUint16 } from './labeled-kdf.ts';
-import type { Awaitable, DhPrivateKey, HpkePrimitives } from './primitives.ts';
+import type { Awaitable } from './awaitable.ts';
+import type { DhPrivateKey, HpkePrimitives } from './primitives.ts';
 
 const EMPTY: Bytes = new Uint8Array();
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;

@@ -1,4 +1,5 @@
 import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
+import { allOf, type Awaitable } from './awaitable.ts';
 import { createDhKem, guard } from './dh-kem.ts';
 import { HpkeError } from './hpke-error.ts';
 import { KEM_IDS, type Kem, type KemName, type KemPrivateKey, type KemPublicKey } from './kem.ts';
@@ -83,18 +84,18 @@ export function createHpke({ kem: kemName, aead, primitives = WEB_PRIMITIVES }: 
   );
   const kdf = createLabeledKdf(primitives, suiteId);
   // The same for every context of the suite: worked out once.
-  let pskIdHash: Promise<Bytes> | undefined;
+  let pskIdHash: Awaitable<Bytes> | undefined;
 
   /** KeySchedule of RFC 9180 section 5.1 for mode_base. */
   async function schedule(sharedSecret: Bytes, info: Bytes): Promise<Schedule> {
     pskIdHash ??= kdf.extract(EMPTY, 'psk_id_hash', EMPTY);
-    const [pskId, infoHash, secret] = await Promise.all([
+    const [pskId, infoHash, secret] = await allOf([
       pskIdHash,
       kdf.extract(EMPTY, 'info_hash', info),
       kdf.extract(sharedSecret, 'secret', EMPTY),
     ]);
     const context = concatBytes(Uint8Array.of(0), pskId, infoHash);
-    const [key, baseNonce, exporterSecret] = await Promise.all([
+    const [key, baseNonce, exporterSecret] = await allOf([
       kdf.expand(secret, 'key', context, keySize),
       kdf.expand(secret, 'base_nonce', context, NONCE_SIZE),
       kdf.expand(secret, 'exp', context, 32),
@@ -102,7 +103,7 @@ export function createHpke({ kem: kemName, aead, primitives = WEB_PRIMITIVES }: 
     return {
       aead: await primitives.aesGcm(key),
       baseNonce,
-      export: (exporterContext, length) =>
+      export: async (exporterContext, length) =>
         kdf.expand(exporterSecret, 'sec', exporterContext, length),
     };
   }

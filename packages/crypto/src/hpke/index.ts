@@ -10,6 +10,7 @@ export {
   type RecipientContext,
   type SenderContext,
 } from './hpke.ts';
+export type { Awaitable } from './awaitable.ts';
 export { HpkeError, type HpkeErrorCode } from './hpke-error.ts';
 export { KEM_IDS, type Kem, type KemName, type KemPrivateKey, type KemPublicKey } from './kem.ts';
 export { sha3Of256, shake256 } from './keccak.ts';
@@ -17,7 +18,6 @@ export { hkdfExpand, hkdfExtract } from './labeled-kdf.ts';
 export { createNodePrimitives, type NodeCrypto } from './node-primitives.ts';
 export type {
   AesGcm,
-  Awaitable,
   DhGroup,
   DhPrivateKey,
   HpkePrimitives,

@@ -1,7 +1,5 @@
 import type { Bytes } from '@cloister/bytes';
-
-/** A value now or later: synchronous providers spare the hops of a promise. */
-export type Awaitable<T> = T | Promise<T>;
+import type { Awaitable } from './awaitable.ts';
 
 /** A private key of a Diffie-Hellman group. */
 export interface DhPrivateKey {
@@ -57,7 +55,8 @@ export interface HpkePrimitives {
   sha256(data: Bytes): Awaitable<Bytes>;
   /** SHA3-256 (FIPS 202). */
   sha3Of256(data: Bytes): Awaitable<Bytes>;
-  hmacSha256(key: Bytes, data: Bytes): Awaitable<Bytes>;
+  /** The parts of the data count as one, one after the other. */
+  hmacSha256(key: Bytes, ...data: readonly Bytes[]): Awaitable<Bytes>;
   aesGcm(key: Bytes): Awaitable<AesGcm>;
   readonly x25519: DhGroup;
   readonly p256: DhGroup;

@@ -147,11 +147,11 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
   },
   // WebCrypto has no SHA-3.
   sha3Of256,
-  async hmacSha256(key, data) {
+  async hmacSha256(key, ...data) {
     // Zeros fill an HMAC key up to the block anyway, and WebCrypto refuses an empty one.
     const raw = key.length === 0 ? new Uint8Array(32) : key;
     const imported = await crypto.subtle.importKey('raw', raw, HMAC, false, ['sign']);
-    return new Uint8Array(await crypto.subtle.sign('HMAC', imported, data));
+    return new Uint8Array(await crypto.subtle.sign('HMAC', imported, concatBytes(...data)));
   },
   async aesGcm(key): Promise<AesGcm> {
     const usages: KeyUsage[] = ['encrypt', 'decrypt'];
