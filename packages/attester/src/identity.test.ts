@@ -40,6 +40,31 @@ describe('createIdentity', () => {
     assert.equal(parseRuntimeData(without.runtimeData).tls, undefined);
   });
 
+  it('names the manifests and models of now, and replaces its token when others are in force', async () => {
+    let manifests = ['0d'.repeat(32)];
+    let version = '1';
+    const shown: (readonly string[])[] = [];
+    const identity = await createIdentity({
+      ...options,
+      manifests: () => manifests,
+      models: () => [{ name: 'm', version, digest: 'cd'.repeat(32) }],
+      now: () => at,
+      tokens: async ({ runtimeData }) => {
+        shown.push(parseRuntimeData(runtimeData).manifests);
+        return [await tokenAt(at.getTime() / 1000, 900, String(shown.length))];
+      },
+    });
+    const first = await identity.token();
+    assert.equal(await identity.token(), first);
+    manifests = ['0e'.repeat(32), '0d'.repeat(32)];
+    version = '2';
+    assert.notEqual(await identity.token(), first);
+    assert.deepEqual(shown, [['0d'.repeat(32)], ['0d'.repeat(32), '0e'.repeat(32)]]);
+    const data = parseRuntimeData((await identity.evidence()).runtimeData);
+    assert.deepEqual(data.manifests, ['0d'.repeat(32), '0e'.repeat(32)]);
+    assert.equal(data.models?.[0]?.version, '2');
+  });
+
   it('gives evidence over its own keys that verifies as simulated', async () => {
     const identity = await createIdentity({ ...options, ohttp: Uint8Array.of(1, 2) });
     const nonce = random(32);

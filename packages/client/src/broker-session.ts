@@ -41,16 +41,18 @@ export interface BrokerSession {
   /** The broker that made a secret of the manifest in force; the signer proves who calls. */
   secretKeeper(name: string, signCall: CallSigner): SecretKeeper;
   /**
-   * Asks the own party's broker for a newer manifest; whether another one is in force now. A broker
-   * that cannot be reached has none.
+   * Asks the own party's broker for a newer manifest, not more often than every second. A broker that
+   * cannot be reached has none.
    */
-  catchUp(): Promise<boolean>;
+  readonly catchUp: () => Promise<void>;
 }
 
 /** What a service does with a counter. */
 export type CounterKeeper = Pick<BrokerClient, 'readCounter' | 'advanceCounter'>;
 /** What a service does with a secret besides asking for it. */
 export type SecretKeeper = Pick<BrokerClient, 'destroyVersion'>;
+
+const LOOK_MS = 1000;
 
 /**
  * Begins to deal with the brokers that a manifest names, and goes on with the manifest that follows:
@@ -68,8 +70,8 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
     const manifest = follower.trust;
     return new BrokerClient({ baseUrl, manifest, transport, now, random, signCall, primitives });
   };
-  const ownerOf = (name: string): string | undefined =>
-    (follower.trust.manifest.secrets ?? {})[name]?.owner;
+  const ownerOf = (kind: 'secrets' | 'counters', name: string): string | undefined =>
+    (follower.trust.manifest[kind] ?? {})[name]?.owner;
   /** A client for as long as its manifest is in force: what it verified counts no longer. */
   const perManifest = (make: () => BrokerClient): (() => BrokerClient) => {
     let made: { readonly id: string; readonly client: BrokerClient } | undefined;
@@ -79,15 +81,24 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
       return made.client;
     };
   };
-  const catchUp = async (): Promise<boolean> => {
-    const baseUrl = brokers[ownParty] ?? '';
-    const offer = await unlessUnavailable(() => followBroker(follower, { baseUrl, transport }));
-    return offer?.changed === true;
+  let looking: Promise<unknown> | undefined;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const catchUp = async (): Promise<void> => {
+    const time = options.now().getTime();
+    // Whoever shows a foreign manifest again and again does not have the broker asked each time.
+    if (looking === undefined && time >= lookedAt && time - lookedAt < LOOK_MS) return;
+    lookedAt = time;
+    const source = { baseUrl: brokers[ownParty] ?? '', transport };
+    looking ??= unlessUnavailable(() => followBroker(follower, source)).finally(() => {
+      looking = undefined;
+    });
+    await looking;
   };
   /** Once more, where the broker goes by a newer manifest. */
   const caughtUp = async <T>(call: () => Promise<Verification<T>>): Promise<Verification<T>> => {
     const verdict = await call();
-    if (verdict.ok || verdict.code !== 'manifest_mismatch' || !(await catchUp())) return verdict;
+    if (verdict.ok || verdict.code !== 'manifest_mismatch') return verdict;
+    await catchUp();
     return call();
   };
   return {
@@ -95,22 +106,20 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
     judgeHeads: createHeadJudge(heads),
     now,
     askFor(name, identity) {
-      const client = perManifest(() => clientOf(ownerOf(name)));
+      const client = perManifest(() => clientOf(ownerOf('secrets', name)));
       const query = { name, service, identity };
       return (held) =>
         held === undefined ? client().fetchSecret(query) : client().renewLease(query, held);
     },
     counterKeeper(name, signCall) {
-      const counters = (): Readonly<Record<string, { readonly owner: string }>> =>
-        follower.trust.manifest.counters ?? {};
-      const client = perManifest(() => clientOf(counters()[name]?.owner, signCall));
+      const client = perManifest(() => clientOf(ownerOf('counters', name), signCall));
       return {
         readCounter: (...args) => caughtUp(() => client().readCounter(...args)),
         advanceCounter: (...args) => caughtUp(() => client().advanceCounter(...args)),
       };
     },
     secretKeeper(name, signCall) {
-      const client = perManifest(() => clientOf(ownerOf(name), signCall));
+      const client = perManifest(() => clientOf(ownerOf('secrets', name), signCall));
       return { destroyVersion: (...args) => client().destroyVersion(...args) };
     },
     catchUp,

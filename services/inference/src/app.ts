@@ -26,8 +26,6 @@ import { readiness } from './routes/server.ts';
 export interface AppDeps {
   /** The manifest, as it changes. */
   readonly follower: Pick<ManifestFollower, 'agreement' | 'trust'>;
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp: () => Promise<boolean>;
   /** Those that were loaded, or could not be. */
   readonly models: readonly ServedModel[];
   readonly pool: WorkerPool;
@@ -76,7 +74,6 @@ export function createApp(deps: AppDeps): Hono {
     maxBody,
     gate: createCallerGate({
       agreement: () => follower.agreement,
-      catchUp: deps.catchUp,
       fetchIssuerKeys: deps.fetchIssuerKeys,
       judgeHeads: deps.judgeHeads,
       now,
@@ -90,7 +87,6 @@ export function createApp(deps: AppDeps): Hono {
       signReceipt(
         {
           ...facts,
-          manifest: follower.trust.id,
           simulated: deps.simulated,
           iat: Math.floor(now().getTime() / 1000),
         },

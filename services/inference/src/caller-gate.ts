@@ -25,15 +25,13 @@ export type CallerGate = (
 export function createCallerGate(options: {
   /** The manifest in force, and the one before it while its callers are bridged. */
   readonly agreement: () => Agreement;
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp: () => Promise<boolean>;
   /** The issuers' published keys, from anywhere: the manifest pins them by thumbprint. */
   readonly fetchIssuerKeys: () => Promise<readonly Jwk[]>;
   /** Whether the heads that the token names are recent. */
   readonly judgeHeads: HeadJudge;
   readonly now: () => Date;
 }): CallerGate {
-  const { agreement, catchUp, fetchIssuerKeys, judgeHeads, now } = options;
+  const { agreement, fetchIssuerKeys, judgeHeads, now } = options;
   let kept: { readonly keys: readonly Jwk[]; readonly at: number } | undefined;
   let pending: Promise<readonly Jwk[]> | undefined;
 
@@ -50,16 +48,10 @@ export function createCallerGate(options: {
   };
 
   const verifyToken = async (token: string): Promise<Verification<VerifiedCaller>> => {
-    const verifyBy = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> => {
+    const verify = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> => {
       const { trust: manifest, bridge } = agreement();
       const trust = { manifest, bridge, service: CALLER, issuerKeys, judgeHeads, at: now() };
       return verifyCaller(token, trust);
-    };
-    const verify = async (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> => {
-      const result = await verifyBy(issuerKeys);
-      // The caller may have heard of a newer manifest first.
-      if (result.ok || result.code !== 'manifest_mismatch') return result;
-      return (await catchUp()) ? verifyBy(issuerKeys) : result;
     };
     try {
       if (kept === undefined) return await verify(await fetchKeys());

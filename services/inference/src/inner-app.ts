@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { routePath } from 'hono/route';
+import type { VerifiedCaller } from '@cloister/attestation';
 import type { EncapsulationContext } from '@cloister/channel';
 import { errorCode, errorPlace, routeTemplate } from '@cloister/service';
 import type { CallerGate } from './caller-gate.ts';
@@ -15,6 +16,8 @@ import { serverRoutes } from './routes/server.ts';
 /** What a request inside the channel carries besides itself. */
 export interface InnerEnv {
   readonly Bindings: EncapsulationContext;
+  /** Who calls, on the routes of models. */
+  readonly Variables: { readonly caller: VerifiedCaller };
 }
 
 /** What the routes inside the channel need. */
@@ -27,7 +30,7 @@ export interface InnerDeps {
   readonly maxBody: number;
   /** The evidence that a receipt names: the one asked for, when it was given out in the lease. */
   readonly evidenceDigest: (asked: string | undefined) => Promise<string>;
-  readonly sign: (facts: Omit<ReceiptFacts, 'manifest' | 'simulated' | 'iat'>) => Promise<string>;
+  readonly sign: (facts: Omit<ReceiptFacts, 'simulated' | 'iat'>) => Promise<string>;
   readonly newId: () => string;
   readonly onInferred: (model: number, ms: number) => void;
   readonly observe: (seen: { readonly route: string; readonly status: number }) => void;
@@ -45,7 +48,10 @@ export function createInnerApp(deps: InnerDeps): Hono<InnerEnv> {
   serverRoutes(app, deps);
   app.use('/v2/models/*', async (c, next) => {
     const caller = await gate(c.req.raw, c.env.binding);
-    if (caller.ok) return next();
+    if (caller.ok) {
+      c.set('caller', caller.claims);
+      return next();
+    }
     log('refused', { route: routeTemplate('/v2/models/*'), code: errorCode(caller) });
     return errorResponse(401, caller.code, 'the caller did not prove to be admitted');
   });

@@ -55,7 +55,7 @@ const manifestFile = config.manifest ?? missing('manifest');
 const readManifest = (): Promise<string> => readFile(manifestFile, 'utf8');
 const trust = await loadTrust({ manifestFile, readFile: readManifest, ownParty: OWN_PARTY });
 const follower = new ManifestFollower({ first: trust, ownParty: OWN_PARTY, now: hostNow });
-const manifests = (): readonly string[] => [follower.trust.id];
+const manifests = (): readonly string[] => follower.ids;
 const platform = await openSimulatedPlatform(platformFolder);
 const serviceFolder = fileURLToPath(new URL('..', import.meta.url));
 const attester = createSimulatedAttester({
@@ -124,7 +124,6 @@ const identity = await createIdentity({
 const metrics = createMetrics();
 const app = createApp({
   follower,
-  catchUp: released.catchUp,
   models,
   pool,
   channelKeys,

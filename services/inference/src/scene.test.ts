@@ -170,7 +170,6 @@ export async function createScene(changes: SceneChanges = {}): Promise<Scene> {
   const follower = new ManifestFollower({ first: manifest, now });
   const app = createApp({
     follower,
-    catchUp: () => Promise.resolve(false),
     models,
     pool,
     channelKeys,

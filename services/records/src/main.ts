@@ -117,10 +117,10 @@ async function run(): Promise<void> {
   const transport = createHttpClient({ origins: [...new Set(origins)] });
   const issuer = createAttestationClient({ baseUrl: attestation, transport });
   // Evidence without a channel's key, which only brokers accept: what they release makes the rest.
-  const manifests = (): readonly string[] => [follower.trust.id];
+  const manifests = (): readonly string[] => follower.ids;
   const boot = await createIdentity({ service: SERVICE, manifests, attester });
   let channel: ChannelIdentity | undefined;
-  let onTenantKeys = (): Promise<void> => Promise.resolve();
+  let takeTenantKeys: (() => Promise<void>) | undefined;
   const released = await openReleases({
     follower,
     readManifest: () => readText(manifestFile),
@@ -132,7 +132,7 @@ async function run(): Promise<void> {
     primitives,
     log,
     onChannelKeys: async () => channel?.renew(),
-    onTenantKeys: () => onTenantKeys(),
+    onTenantKeys: async () => takeTenantKeys?.(),
   });
   const { now } = released;
   const tls =
@@ -237,7 +237,7 @@ async function run(): Promise<void> {
     now,
     log,
   });
-  onTenantKeys = async () => {
+  takeTenantKeys = async () => {
     await tenantKeys.take();
     await sharedCache?.rekey();
   };
@@ -258,11 +258,7 @@ async function run(): Promise<void> {
     .filter(({ role }) => role === 'radiologist')
     .flatMap(({ user }) => own.practitioners.get(user) ?? []);
   const core = { ledger, random, now, device: own.device };
-  const agreement = {
-    current: () => follower.agreement,
-    ids: () => follower.ids,
-    catchUp: released.catchUp,
-  };
+  const agreement = { current: () => follower.agreement, ids: () => follower.ids };
   const worker = createJobWorker({
     ...core,
     agreement,

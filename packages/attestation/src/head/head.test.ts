@@ -36,6 +36,29 @@ async function verified(changes: Partial<Head> = {}): Promise<VerifiedHead> {
   return result.claims;
 }
 
+describe('a keeper that goes on with the next manifest', () => {
+  it('takes heads of the one before until its bridge ends, and no longer', async () => {
+    const next = await trust(s.scene, { ...s.draft, serial: 2, previous: s.manifest.id });
+    let time = AT;
+    const keeper = new HeadKeeper({ manifest: s.manifest, ownParty: 'hospital', now: () => time });
+    await keeper.add(await sign());
+    keeper.follow(next);
+    const strict = keeper.check();
+    assertOnlyFailed(strict, 'this manifest in force', 'manifest_mismatch');
+    const until = new Date(AT.getTime() + 60_000);
+    keeper.follow(next, { manifestId: s.manifest.id, until });
+    assert.equal(keeper.check().ok, true);
+    const other = { manifestId: 'ee'.repeat(32), until };
+    keeper.follow(next, other);
+    assertOnlyFailed(keeper.check(), 'this manifest in force', 'manifest_mismatch');
+    keeper.follow(next, { manifestId: s.manifest.id, until });
+    time = until;
+    assertOnlyFailed(keeper.check(), 'this manifest in force', 'manifest_mismatch');
+    await keeper.add(await sign({ manifest: next.id, serial: 2, time: NOW + 60 }));
+    assert.equal(keeper.check().ok, true);
+  });
+});
+
 describe('verifyHead', () => {
   it('gives what the broker signed, and the hash that stands for it', async () => {
     const jws = await sign();

@@ -30,6 +30,40 @@ describe('followHeads', () => {
       await assert.rejects(followHeads(source([bad(code)], 900).options), { code: 'bad_config' });
   });
 
+  it('begins under the manifest that it finds where a newer one is in force', async () => {
+    const { options, failures } = source([bad('manifest_superseded'), good], 900);
+    let looks = 0;
+    const catchUp = () => Promise.resolve(void looks++);
+    (await followHeads({ ...options, catchUp }))();
+    assert.equal(looks, 1);
+    assert.deepEqual(failures, []);
+  });
+
+  it('hears of a newer manifest by the next head, and goes on under it', async () => {
+    const { options, failures } = source([good], 900);
+    const said = [bad('manifest_superseded'), good];
+    let heard = 0;
+    const stopped = new Promise<void>((resolve) => {
+      let looks = 0;
+      void followHeads({
+        ...options,
+        lease: 0.015,
+        next: () => Promise.resolve(said[heard++] ?? good),
+        catchUp: () => Promise.resolve(void looks++),
+      }).then((stop) => {
+        const timer = setInterval(() => {
+          if (heard < 2) return;
+          clearInterval(timer);
+          stop();
+          assert.equal(looks, 1);
+          resolve();
+        }, 1);
+      });
+    });
+    await stopped;
+    assert.deepEqual(failures, []);
+  });
+
   it('looks again fifteen times per lease, and says what is wrong by then', async () => {
     const { options, failures, state } = source([good, good, bad('head_too_old')], 0.15);
     const stop = await followHeads(options);

@@ -11,8 +11,8 @@ export interface FollowOptions {
    * absent, a change is noticed at the next look.
    */
   readonly next?: (() => Promise<Verification<unknown>>) | undefined;
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp?: (() => Promise<boolean>) | undefined;
+  /** Looks for a newer manifest. */
+  readonly catchUp?: (() => Promise<void>) | undefined;
   /** Seconds, as the manifest says. */
   readonly lease: number;
   readonly onFailure: (code: string) => void;
@@ -70,8 +70,9 @@ async function judged(
   ask: () => Promise<Verification<unknown>>,
 ): Promise<Verification<unknown>> {
   const verdict = await ask();
-  if (verdict.ok || !NEWER_MANIFEST.has(verdict.code)) return verdict;
-  return (await catchUp?.()) === true ? refresh() : verdict;
+  if (verdict.ok || !NEWER_MANIFEST.has(verdict.code) || catchUp === undefined) return verdict;
+  await catchUp();
+  return refresh();
 }
 
 /** Does something again and again, each time so long after the last one ended. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ReleasedSecret, Verification } from '@cloister/attestation';
+import { BROKER_ANSWER, type ReleasedSecret, type Verification } from '@cloister/attestation';
 import { problem } from '../problem.ts';
 import { UnavailableError } from '../unavailable-error.ts';
 import { guardByLeases } from './guard-by-leases.ts';
@@ -49,6 +49,12 @@ function broker(answers: readonly (Verification<ReleasedSecret> | Error)[]) {
   return { options, failures, held, state };
 }
 
+/** What the verified broker itself says no with. */
+const no = (code: string): Verification<ReleasedSecret> => ({
+  ok: false,
+  code,
+  checks: [{ check: BROKER_ANSWER, outcome: 'failed', code }],
+});
 const down = new UnavailableError('unreachable', 'http request');
 
 describe('keepLease', () => {
@@ -97,6 +103,69 @@ describe('keepLease', () => {
     state.at = START + 1;
     assert.equal(lease.isRunning(), false);
     lease.stop();
+  });
+});
+
+describe('a lease whose broker says no', () => {
+  it('is over at once, and runs again when it says yes', async () => {
+    const { options } = broker([release(1), no('measurement_not_agreed'), release(2)]);
+    const lease = await keepLease({ ...options, retryMs: 60_000 });
+    await lease.renew();
+    assert.equal(lease.isRunning(), false);
+    await lease.renew();
+    assert.equal(lease.isRunning(), true);
+    assert.equal(lease.secret.epoch, 2);
+    lease.stop();
+  });
+
+  it('runs on where the answer is no word about this service, or is not of the broker', async () => {
+    const answers = [no('sealed'), no('manifest_mismatch'), refuse('sender_foreign'), down];
+    const { options, failures } = broker([release(1), ...answers]);
+    const lease = await keepLease({ ...options, retryMs: 60_000 });
+    for (const _ of answers) {
+      await lease.renew();
+      assert.equal(lease.isRunning(), true);
+    }
+    assert.deepEqual(failures, [
+      'sealed',
+      'manifest_mismatch',
+      'sender_foreign',
+      'broker_unreachable',
+    ]);
+    lease.stop();
+  });
+
+  it('is asked for again, at the start too, after looking for a newer manifest', async () => {
+    const looks: number[] = [];
+    const answers = [no('manifest_mismatch'), release(1), no('manifest_mismatch'), release(2)];
+    const { options, held, failures } = broker(answers);
+    const lease = await keepLease({
+      ...options,
+      catchUp: () => Promise.resolve(void looks.push(held.length)),
+    });
+    await lease.renew();
+    lease.stop();
+    assert.deepEqual(looks, [1, 3]);
+    assert.equal(lease.secret.epoch, 2);
+    assert.deepEqual(failures, []);
+  });
+
+  it('is begun anew where the broker does not know it any more', async () => {
+    const { options, held } = broker([release(7), no('lease_unknown'), release(1)]);
+    const lease = await keepLease(options);
+    await lease.renew();
+    lease.stop();
+    assert.deepEqual(held, [undefined, 7, undefined]);
+    assert.equal(lease.secret.epoch, 1);
+  });
+
+  it('is asked for once more by whoever asks while it is renewed, and once for all of them', async () => {
+    const { options, held } = broker([release(1), release(2), release(3), release(4)]);
+    const lease = await keepLease(options);
+    await Promise.all([lease.renew(), lease.renew(), lease.renew(), lease.renew()]);
+    lease.stop();
+    assert.deepEqual(held, [undefined, 1, 2]);
+    assert.equal(lease.secret.epoch, 3);
   });
 });
 

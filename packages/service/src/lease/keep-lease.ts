@@ -8,11 +8,8 @@ export interface LeaseOptions {
   readonly name: string;
   /** Asks the broker: for the first lease, or for the renewal of the one that is held. */
   readonly ask: (held: ReleasedSecret | undefined) => Promise<Verification<ReleasedSecret>>;
-  /**
-   * Looks for a newer manifest; whether there is another one in force now. Asked where the broker
-   * goes by another manifest than this service.
-   */
-  readonly catchUp?: (() => Promise<boolean>) | undefined;
+  /** Looks for a newer manifest, where the broker goes by another one than this service. */
+  readonly catchUp?: (() => Promise<void>) | undefined;
   /** The time, never behind the newest head (design 2.1, rule 8). */
   readonly now: () => Date;
   /** Told, each time, that the broker gives nothing yet, or did not renew: the code says why. */
@@ -89,15 +86,14 @@ export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
     }
     return retryMs;
   };
+  const turn = async (): Promise<void> => {
+    const ms = await attempt();
+    running = undefined;
+    if (!stopped) timer = setTimeout(() => void renew(), ms).unref();
+  };
   const begin = (): Promise<void> => {
     clearTimeout(timer);
-    running = attempt()
-      .then((ms) => {
-        if (!stopped) timer = setTimeout(() => void renew(), ms).unref();
-      })
-      .finally(() => {
-        running = undefined;
-      });
+    running = turn();
     return running;
   };
   const renew = (): Promise<void> => {
@@ -150,12 +146,14 @@ type Asked =
       readonly final: boolean;
     };
 
-/** Asks; and once more where a newer manifest was found, or the broker knows no such lease. */
+/** Asks; once more after looking for a newer manifest, and where the broker knows no such lease. */
 async function askNewly(options: LeaseOptions, held: ReleasedSecret | undefined): Promise<Asked> {
   const first = await askOnce(options, held);
   if ('secret' in first) return first;
-  if (first.code === OTHER_MANIFEST)
-    return (await options.catchUp?.()) === true ? askOnce(options, held) : first;
+  if (first.code === OTHER_MANIFEST && options.catchUp !== undefined) {
+    await options.catchUp();
+    return askOnce(options, held);
+  }
   return first.code === LEASE_UNKNOWN && held !== undefined ? askOnce(options, undefined) : first;
 }
 

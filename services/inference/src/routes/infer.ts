@@ -42,6 +42,7 @@ export function inferRoutes(app: Hono<InnerEnv>, deps: InnerDeps): void {
       inputDigest,
       outputDigest: encodeHex(await sha256(concatBytes(...raw))),
       requestId,
+      manifest: c.var.caller.manifestId,
       evidenceDigest,
     });
     const answer = encodeInferAnswer({

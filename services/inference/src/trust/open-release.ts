@@ -42,8 +42,6 @@ export interface Release {
   readonly heads: () => readonly string[];
   readonly judgeHeads: HeadJudge;
   readonly lease: HeldLease;
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp: () => Promise<boolean>;
   /** The key of the sealed models; undefined where no version has begun. */
   modelKey(): Bytes | undefined;
   close(): void;
@@ -99,7 +97,6 @@ export async function openRelease(options: ReleaseOptions): Promise<Release> {
     heads: () => session.heads.keeper.hashes(),
     judgeHeads: session.judgeHeads,
     lease,
-    catchUp,
     modelKey: () => currentVersion(lease.secret, now())?.value,
     close: () => {
       stopFile();

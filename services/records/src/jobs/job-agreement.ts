@@ -6,6 +6,4 @@ export interface JobAgreement {
   readonly current: () => Agreement;
   /** Ids of the manifests by which an answer may have been given: see `ManifestFollower.ids`. */
   readonly ids: () => readonly string[];
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp: () => Promise<boolean>;
 }

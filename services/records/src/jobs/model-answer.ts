@@ -1,4 +1,4 @@
-import type { Verification, VerifiedPeer } from '@cloister/attestation';
+import type { VerifiedPeer } from '@cloister/attestation';
 import {
   type InferAnswer,
   type InferenceClient,
@@ -50,23 +50,18 @@ export async function askModel(question: Question): Promise<ModelAnswer> {
     evidenceDigest: peer.evidenceDigest,
   };
   const answer = await callProvider(() => client.infer(request));
-  const verify = (): Promise<Verification<Receipt>> =>
-    verifyReceipt(answer.receipt, {
-      sig: peer.sig,
-      model: model.name,
-      modelDigest: model.digest,
-      inputDigest: answer.inputDigest,
-      outputDigest: answer.outputDigest,
-      requestId,
-      manifest: question.agreement.ids(),
-      simulated: peer.simulated,
-      evidenceDigest: peer.evidenceDigest,
-      at: question.now(),
-    });
-  let verdict = await verify();
-  // The provider may have gone on to a newer manifest before this service has heard of it.
-  if (!verdict.ok && verdict.code === 'receipt_manifest' && (await question.agreement.catchUp()))
-    verdict = await verify();
+  const verdict = await verifyReceipt(answer.receipt, {
+    sig: peer.sig,
+    model: model.name,
+    modelDigest: model.digest,
+    inputDigest: answer.inputDigest,
+    outputDigest: answer.outputDigest,
+    requestId,
+    manifest: question.agreement.ids(),
+    simulated: peer.simulated,
+    evidenceDigest: peer.evidenceDigest,
+    at: question.now(),
+  });
   if (!verdict.ok) throw new JobStopped('receipt-invalid', verdict.code);
   return { ...readOutputs(contract, answer), receipt: answer.receipt, facts: verdict.claims };
 }

@@ -43,12 +43,7 @@ export function createNetworkProviders(options: NetworkProvidersOptions): Provid
   };
   return {
     urls,
-    verify: async (baseUrl) => {
-      const verdict = await verify(baseUrl);
-      // The provider may have heard of a newer manifest first.
-      if (verdict.ok || verdict.code !== 'manifest_mismatch') return verdict;
-      return (await agreement.catchUp()) ? verify(baseUrl) : verdict;
-    },
+    verify,
     open: (peer, baseUrl) =>
       createInferenceClient(
         createChannel({

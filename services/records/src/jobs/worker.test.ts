@@ -76,7 +76,6 @@ describe('the workers of two replicas', () => {
       agreement: {
         current: () => ({ trust: manifest }),
         ids: () => [manifest.id],
-        catchUp: () => Promise.resolve(false),
       },
       replica: `replica-${at}`,
       shared: true,

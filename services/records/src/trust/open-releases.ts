@@ -56,8 +56,6 @@ export interface Releases {
   renewTenantKeys(): Promise<void>;
   counterKeeper(name: string, signCall: CallSigner): CounterKeeper;
   tenantKeeper(signCall: CallSigner): SecretKeeper;
-  /** Looks for a newer manifest; whether there is another one in force now. */
-  readonly catchUp: () => Promise<boolean>;
   /** Whether all leases run. */
   isServing(): boolean;
   /** Refuses whatever comes after a lease has ended. */
@@ -128,7 +126,6 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
     renewTenantKeys: () => tenant.renew(),
     counterKeeper: (name, signCall) => session.counterKeeper(name, signCall),
     tenantKeeper: (signCall) => session.secretKeeper(TENANT_KEY, signCall),
-    catchUp,
     isServing: () => leases.every((one) => one.isRunning()),
     guard: (gateway) => guardByLeases(gateway, leases),
     close: () => {

@@ -69,7 +69,8 @@ export function createReleasedChannelKeys(options: ReleasedChannelKeysOptions): 
       for (const version of imported.keys())
         if (!released.versions.some((live) => live.version === version)) imported.delete(version);
       const shown = await keysOf(current);
-      const isAgreed = ({ config }: ChannelKeys): boolean => kems().includes(config.kem);
+      const agreed = kems();
+      const isAgreed = ({ config }: ChannelKeys): boolean => agreed.includes(config.kem);
       if (!isAgreed(shown)) throw new ConfigError('channel-key: a KEM not agreed on');
       return { shown, accepted: accepted.filter(({ keys }) => isAgreed(keys)) };
     },
