@@ -15,7 +15,8 @@ import {
   type Bytes,
   type JsonObject,
 } from '@cloister/bytes';
-import { parseJwk, sha256, type Jwk } from '@cloister/crypto';
+import { parseCertificationRequest, parseJwk, sha256, type Jwk } from '@cloister/crypto';
+import { verifyCertificateAuthorities, type VerifiedAuthorities } from './broker-certificates.ts';
 import {
   BrokerChannel,
   isRefusal,
@@ -26,6 +27,7 @@ import {
 import { signPartyStatement, type PartyPurpose } from './broker-statement.ts';
 import { ClientError } from './client-error.ts';
 import { readAnswer, textOf } from './fields.ts';
+import { verifyServiceCertificate, type ServiceCertificate } from './service-certificate.ts';
 
 /** A service as a broker sees it: evidence over the broker's nonce, and the key in it. */
 export interface AttestedIdentity extends Pick<EvidenceSource, 'evidence'> {
@@ -42,6 +44,19 @@ export interface SecretQuery {
   readonly derive?: string | undefined;
   /** The newest version that was seen before: an older one is refused. */
   readonly lowestVersion?: number | undefined;
+}
+
+/** What a service asks for where it wants its key certified. */
+export interface CertificateQuery {
+  /** The party whose broker this is. */
+  readonly party: string;
+  /** The service that asks, as the manifest names it. */
+  readonly service: string;
+  readonly identity: Pick<EvidenceSource, 'evidence'>;
+  /** A PKCS #10 request (DER) by the attested `sig` key, or by the TLS key that the evidence names. */
+  readonly request: Bytes;
+  /** For how long, 1 to 24; 24 unless told. */
+  readonly hours?: number | undefined;
 }
 
 /** One party as its broker hears it: what more than half of its keys sign. */
@@ -84,6 +99,49 @@ export class BrokerClient {
   renewLease(query: SecretQuery, held: ReleasedSecret): Promise<Verification<ReleasedSecret>> {
     const lowestVersion = query.lowestVersion ?? held.versions[0]?.version;
     return this.#lease({ ...query, lowestVersion }, held.leaseId);
+  }
+
+  /**
+   * Has an attested key certified for TLS (spec/key-broker.md 5.2): the certificate, and the
+   * authorities by which relying parties judge it, verified by the broker key of the manifest.
+   */
+  async certify(
+    query: CertificateQuery,
+  ): Promise<Verification<ServiceCertificate & { readonly authorities: VerifiedAuthorities }>> {
+    const { party, service, identity, hours = 24 } = query;
+    const opened = await this.#channel.open();
+    if (!opened.ok) return opened;
+    const { manifest, now, random } = this.#address;
+    const challenge = await this.#challenge();
+    if ('status' in challenge) return refusedVerification(challenge);
+    const nonce = random(NONCE_LENGTH);
+    const { spki } = parseCertificationRequest(query.request);
+    const answer = await this.#channel.call('POST', '/v1/certificates', {
+      evidence: encodeEnvelope(await identity.evidence(challenge)),
+      csr: encodeBase64url(query.request),
+      hours,
+      nonce: encodeBase64url(nonce),
+    });
+    if (isRefusal(answer)) return refusedVerification(answer);
+    const at = now();
+    const { der, statement } = readAnswer('certificate', () => ({
+      der: decodeBase64url(textOf(answer, 'certificate'), 'certificate'),
+      statement: textOf(answer, 'authorities'),
+    }));
+    const known = await verifyCertificateAuthorities(statement, { manifest, party, nonce, at });
+    if (!known.ok) return { ...known, checks: [...opened.checks, ...known.checks] };
+    const authorities = known.claims;
+    const verdict = await verifyServiceCertificate(der, {
+      authorities,
+      service,
+      at,
+      spki,
+      manifest: manifest.id,
+    });
+    const checks = [...opened.checks, ...known.checks, ...verdict.checks];
+    return verdict.ok
+      ? { ok: true, claims: { ...verdict.claims, authorities }, checks }
+      : { ...verdict, checks };
   }
 
   /** Where a counter stands, over a nonce of our own. */
@@ -136,6 +194,25 @@ export class BrokerClient {
     const statements = await this.#say('import-secret', voice, { name, digest });
     const body = { statements, value: encodeBase64url(value) };
     return versionOf(this.#expect(await this.#channel.call('PUT', `/v1/secrets/${name}`, body)));
+  }
+
+  /** Makes the next version of a generated secret, on the word of the party. */
+  async replaceSecret(name: string, voice: PartyVoice): Promise<number> {
+    const statements = await this.#say('rotate-secret', voice, { name });
+    const path = `/v1/party/secrets/${name}/rotate`;
+    return versionOf(this.#expect(await this.#channel.call('POST', path, { statements })));
+  }
+
+  /** Has a version destroyed that was replaced, on the word of the party. */
+  async destroySecret(name: string, version: number, voice: PartyVoice): Promise<void> {
+    const statements = await this.#say('destroy-secret', voice, { name, version });
+    const path = `/v1/party/secrets/${name}/destroy`;
+    this.#expect(await this.#channel.call('POST', path, { statements }));
+  }
+
+  /** The secrets that this broker holds, with their versions; no values. */
+  async secrets(): Promise<JsonObject> {
+    return this.#expect(await this.#channel.call('GET', '/v1/secrets'));
   }
 
   /** Makes the shares of a recovery set: one JWE for each person, by their RSA keys. */

@@ -8,6 +8,7 @@ export const PARTY_STATEMENT_TYP = 'cloister-party+jws';
 export type PartyPurpose =
   | 'import-secret'
   | 'rotate-secret'
+  | 'destroy-secret'
   | 'recovery-set'
   | 'reset-counter'
   | 'override-witness'

@@ -16,6 +16,7 @@ import {
 import { BrokerError } from './broker-error.ts';
 import type { BrokerLog } from './events.ts';
 import { brokerErrorOf } from './journal/journal.ts';
+import { authorityRoutes, certificateRoutes, type CertificateDeps } from './routes/certificates.ts';
 import { headRoutes } from './routes/heads.ts';
 import { manifestRoutes } from './routes/manifest.ts';
 import { partyCallRoutes, type PartyCallDeps } from './routes/party-calls.ts';
@@ -24,7 +25,7 @@ import { serviceCallRoutes, type InnerEnv, type ServiceCallDeps } from './routes
 import { stateRoutes, type QuoteSource } from './routes/state.ts';
 
 /** What this service needs, apart from a port. */
-export interface AppDeps extends ServiceCallDeps, PartyCallDeps, RcarDeps {
+export interface AppDeps extends ServiceCallDeps, PartyCallDeps, RcarDeps, CertificateDeps {
   readonly quote: QuoteSource;
   readonly channelKeys: ChannelKeys;
   readonly random: Random;
@@ -80,6 +81,7 @@ function createInnerApp(
   const app = new Hono<InnerEnv>();
   publicRoutes(app, deps);
   serviceCallRoutes(app, deps);
+  certificateRoutes(app, deps);
   partyCallRoutes(app, deps);
   app.notFound(() => problem(404, 'not_found'));
   app.onError(answerError(report));
@@ -93,6 +95,7 @@ function publicRoutes(app: Hono<InnerEnv> | Hono, deps: AppDeps): void {
   stateRoutes(plain, deps);
   manifestRoutes(plain, deps.broker);
   headRoutes(plain, deps.broker);
+  authorityRoutes(plain, deps);
 }
 
 /** Refusals are problems with their codes; what is no refusal is reported, and says nothing. */

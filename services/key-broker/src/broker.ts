@@ -2,6 +2,7 @@ import type { Head, ManifestFile, TrustedManifest } from '@cloister/attestation'
 import { encodeHex, type Bytes } from '@cloister/bytes';
 import { TamperedError } from '@cloister/sealing';
 import { BrokerError, type BrokerCode } from './broker-error.ts';
+import { AuthorityVault } from './certificates/authority-vault.ts';
 import { Heads, sign, type IssuedHead } from './heads.ts';
 import type { BrokerEvent } from './journal/broker-event.ts';
 import { Journal } from './journal/journal.ts';
@@ -35,6 +36,7 @@ export interface OpenBroker {
   readonly keys: BrokerKeys;
   readonly journal: Journal;
   readonly vault: SecretVault;
+  readonly authorities: AuthorityVault;
 }
 
 /** What serves while a broker is active: besides, the manifest in force. */
@@ -144,7 +146,7 @@ export class Broker {
 
   /** Puts a manifest in force, or keeps it until enough parties have signed (rules 1 and 2). */
   async activate(file: ManifestFile): Promise<Activation> {
-    const { keys, journal, vault } = this.requireOpen();
+    const { keys, journal, vault, authorities } = this.requireOpen();
     const outcome = await journal.append<Judgement>(async (state) => {
       await this.#followLog(journal);
       const current = this.#trust;
@@ -166,6 +168,7 @@ export class Broker {
       const replaced = await planReplacements({
         state,
         vault,
+        authorities,
         before: current?.manifest,
         after: manifest,
         party: this.party,
@@ -304,7 +307,9 @@ export class Broker {
     if (journal.state.brokerKey !== keys.thumbprint)
       throw new TamperedError('entry_replaced', 'the broker key');
     this.#trust = await this.book.load(journal.state.manifests);
-    this.#open = { keys, journal, vault: new SecretVault(store, keys.seal, random) };
+    const vault = new SecretVault(store, keys.seal, random);
+    const authorities = new AuthorityVault(store, keys.seal, random);
+    this.#open = { keys, journal, vault, authorities };
   }
 
   /** Where the log knows of another manifest than this process, that one is loaded. */

@@ -3,6 +3,7 @@ import type { Hono } from 'hono';
 import type { Jwk } from '@cloister/crypto';
 import { createApp, type AppDeps } from './app.ts';
 import type { Broker } from './broker.ts';
+import { Certificates } from './certificates/certificates.ts';
 import { Counters } from './counters.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { Leases } from './release/leases.ts';
@@ -51,6 +52,7 @@ export function build(options: BuildOptions): BuiltApps {
     nonces,
     secrets,
     leases: new Leases(broker, { nonces, random, cache }),
+    certificates: new Certificates(broker, { nonces, random, cache }),
     counters: new Counters(broker),
     recovery: new Recovery(broker, { store, random }),
     callers: createCallerGate({ fetchIssuerKeys, now }),

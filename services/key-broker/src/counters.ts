@@ -4,6 +4,7 @@ import type { Marker } from '@cloister/service';
 import { BrokerError } from './broker-error.ts';
 import type { ActiveBroker, Broker } from './broker.ts';
 import type { BrokerEvent } from './journal/broker-event.ts';
+import { requireSameManifest } from './trust/manifest-book.ts';
 
 /** What is said of a counter, signed. */
 export interface CounterAnswer {
@@ -53,6 +54,7 @@ export class Counters {
     const { expected, next, digest, marker } = move;
     if (next <= expected) throw new BrokerError('counter_not_increasing');
     const moved = await active.journal.append((state) => {
+      requireSameManifest(state, active.trust);
       const { value, digest: anchored } = state.counter(name);
       if (value === next && anchored === digest) return { events: [], result: true };
       if (value !== expected) return { events: [], result: false };
@@ -82,6 +84,7 @@ export class Counters {
     this.#agreement(active, name);
     const { from, value, digest, reason } = reset;
     await active.journal.append((state) => {
+      requireSameManifest(state, active.trust);
       if (state.counter(name).value !== from) throw new BrokerError('counter_conflict');
       const signers = [...reset.signers];
       return {

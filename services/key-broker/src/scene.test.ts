@@ -287,12 +287,18 @@ export class World {
   /** A service's identity; with another measurement where told. */
   identity(
     service: ServiceName,
-    changes: { mrenclave?: string; platform?: SimulatedMachine; manifest?: string } = {},
+    changes: {
+      mrenclave?: string;
+      platform?: SimulatedMachine;
+      manifest?: string;
+      tls?: string;
+    } = {},
   ): Promise<ServiceIdentity> {
     const { mrenclave = CODE[service], platform = this.platform } = changes;
     return createIdentity({
       service,
       manifests: [changes.manifest ?? this.manifest.id],
+      tls: changes.tls,
       attester: createSimulatedAttester({
         platform,
         mrenclave,

@@ -59,6 +59,29 @@ const EVENTS = {
     signers: v.array(thumbprint),
     reason: code,
   },
+  'authority-created': {
+    generation: count,
+    /** SHA-256 of the sealed key. */
+    digest: hex(32),
+    /** SHA-256 of the certificate. */
+    certificate: hex(32),
+    exp: count,
+    reason: v.picklist(['first', 'aged', 'narrowed']),
+    /** Until when the one before is still published; absent: from now on it is not. */
+    overlap: v.optional(count),
+  },
+  'certificate-issued': {
+    service: name,
+    serial: hex(16),
+    /** SHA-256 of the certificate, and of its public key. */
+    certificate: hex(32),
+    key: hex(32),
+    generation: count,
+    exp: count,
+    evidence: hex(32),
+    simulated: v.boolean(),
+    manifest: hex(32),
+  },
   'recovery-set': { k: count, n: count, set: hex(32), signers: v.array(thumbprint) },
   recovered: { set: hex(32) },
   'witness-overridden': {

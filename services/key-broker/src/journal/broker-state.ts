@@ -27,6 +27,16 @@ export interface LeaseRecord {
   readonly exp: number;
 }
 
+/** A certificate authority of this broker. */
+export interface AuthorityRecord {
+  readonly generation: number;
+  readonly digest: string;
+  readonly certificate: string;
+  readonly exp: number;
+  /** When it is no longer published; absent for the one that signs. */
+  readonly until?: number;
+}
+
 const NO_SECRET: SecretRecord = { versions: [], newest: 0, stale: false };
 const ZERO = '00'.repeat(32);
 
@@ -35,6 +45,7 @@ export class BrokerState {
   readonly #secrets = new Map<string, SecretRecord>();
   readonly #counters = new Map<string, { readonly value: number; readonly digest: string }>();
   readonly #leases = new Map<string, LeaseRecord>();
+  #authorities: readonly AuthorityRecord[] = [];
   #manifests: readonly { readonly id: string; readonly serial: number }[] = [];
   #recovery: string | undefined;
   #brokerKey: string | undefined;
@@ -68,6 +79,11 @@ export class BrokerState {
     return this.#counters.get(name) ?? { value: 0, digest: ZERO };
   }
 
+  /** The certificate authorities that count, oldest first: the last one signs. */
+  get authorities(): readonly AuthorityRecord[] {
+    return this.#authorities;
+  }
+
   lease(id: string): LeaseRecord | undefined {
     return this.#leases.get(id);
   }
@@ -98,16 +114,29 @@ export class BrokerState {
       case 'counter-reset':
         this.#counters.set(event.name, { value: event.value, digest: event.digest });
         break;
+      case 'authority-created':
+        this.#follow(event);
+        break;
       case 'recovery-set':
         this.#recovery = event.set;
         break;
       case 'initialised':
         this.#brokerKey = event.brokerKey;
         break;
+      case 'certificate-issued':
       case 'recovered':
       case 'witness-overridden':
         break;
     }
+  }
+
+  #follow(event: LoggedEvent & { event: 'authority-created' }): void {
+    const { generation, digest, certificate, exp, overlap } = event;
+    const before = this.#authorities.at(-1);
+    this.#authorities = [
+      ...(before === undefined || overlap === undefined ? [] : [{ ...before, until: overlap }]),
+      { generation, digest, certificate, exp },
+    ];
   }
 
   #create(event: LoggedEvent & { event: 'secret-created' }): void {

@@ -3,7 +3,9 @@ import type { JsonObject } from '@cloister/bytes';
 import { encryptJwe } from '@cloister/crypto';
 import type { Random } from '@cloister/sealing';
 import type { ActiveBroker, Broker } from '../broker.ts';
+import type { BrokerEvent } from '../journal/broker-event.ts';
 import { liveVersions } from '../release/secret-vault.ts';
+import { requireSameManifest } from '../trust/manifest-book.ts';
 import { RcarError } from './rcar-error.ts';
 import type { AttestedClient } from './sessions.ts';
 
@@ -44,21 +46,20 @@ export async function releaseResource(
     .toReversed();
   if (current === undefined) throw absent();
   const value = await vault.open(tag, current);
-  await journal.append(() => ({
-    events: [
-      {
-        event: 'secret-released',
-        name: tag,
-        version: current.version,
-        service,
-        via: 'rcar',
-        evidence: client.evidenceDigest,
-        simulated: client.claims.simulated,
-        manifest: trust.id,
-      },
-    ],
-    result: undefined,
-  }));
+  const released: BrokerEvent = {
+    event: 'secret-released',
+    name: tag,
+    version: current.version,
+    service,
+    via: 'rcar',
+    evidence: client.evidenceDigest,
+    simulated: client.claims.simulated,
+    manifest: trust.id,
+  };
+  await journal.append((state) => {
+    requireSameManifest(state, trust);
+    return { events: [released], result: undefined };
+  });
   const compact = await encryptJwe({ key: client.key, plaintext: value, random });
   const [header = '', encryptedKey = '', iv = '', ciphertext = '', tagPart = ''] =
     compact.split('.');

@@ -16,6 +16,7 @@ import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
 import type { BrokerState, SecretRecord } from '../journal/broker-state.ts';
 import { judgeEvidence } from '../trust/judge-evidence.ts';
+import { requireSameManifest } from '../trust/manifest-book.ts';
 import type { NonceMemory } from '../trust/nonce-memory.ts';
 import { dueVersion } from './secret-schedule.ts';
 import { liveVersions } from './secret-vault.ts';
@@ -112,6 +113,7 @@ export class Leases {
   ) {
     const id = renewed ?? encodeHex(this.#random(16));
     return journal.append(async (state) => {
+      requireSameManifest(state, trust);
       const now = this.#broker.now();
       const epoch = epochOf(state, renewed, name, peer.service);
       // Opened before anything is noted: what a host has spoilt is not released.

@@ -4,6 +4,7 @@ import type { Marker } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
+import { requireSameManifest } from '../trust/manifest-book.ts';
 import { agreedSecret } from './leases.ts';
 import { replacingVersion } from './secret-schedule.ts';
 
@@ -35,6 +36,7 @@ export class PartySecrets {
       throw new BrokerError('statement_refused', { detail: 'another digest' });
     const { kty, policy } = details;
     return journal.append(async (state) => {
+      requireSameManifest(state, trust);
       const secret = state.secret(name);
       const from = this.#broker.now();
       const plan = { from, reason: 'imported', retires: [], kty, policy } as const;
@@ -48,6 +50,7 @@ export class PartySecrets {
     const { journal, vault, trust } = this.#active(name);
     const agreement = agreedSecret(trust, this.#broker.party, name);
     return journal.append(async (state) => {
+      requireSameManifest(state, trust);
       const secret = state.secret(name);
       const now = this.#broker.now();
       const due = replacingVersion(secret, agreement, { now, reason: 'requested' });
@@ -69,6 +72,7 @@ export class PartySecrets {
     const { journal, vault, trust } = this.#active(name);
     agreedSecret(trust, this.#broker.party, name);
     await journal.append(async (state) => {
+      requireSameManifest(state, trust);
       const { versions, newest } = state.secret(name);
       if (version === newest || !versions.some((known) => known.version === version))
         throw new BrokerError('version_unknown', { detail: 'only versions that were replaced' });

@@ -1,5 +1,6 @@
 import type { Manifest } from '@cloister/attestation';
 import type { ValueChange } from '@cloister/service';
+import type { AuthorityVault } from '../certificates/authority-vault.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
 import type { BrokerState } from '../journal/broker-state.ts';
 import { narrowedServices } from '../trust/narrowed.ts';
@@ -9,17 +10,19 @@ import type { SecretVault } from './secret-vault.ts';
 /**
  * What a new manifest does to this party's secrets: those that a narrowed service got, or one that
  * no longer gets them, are replaced in the same transaction. What was imported only its owner can
- * replace: it is marked, and the log says so.
+ * replace: it is marked, and the log says so. The certificate authority is replaced as well, so that
+ * certificates of before are accepted no more.
  */
 export async function planReplacements(input: {
   readonly state: BrokerState;
   readonly vault: SecretVault;
+  readonly authorities: AuthorityVault;
   readonly before: Manifest | undefined;
   readonly after: Manifest;
   readonly party: string;
   readonly now: number;
 }): Promise<{ readonly events: readonly BrokerEvent[]; readonly values: readonly ValueChange[] }> {
-  const { state, vault, before, after, party, now } = input;
+  const { state, vault, authorities, before, after, party, now } = input;
   const events: BrokerEvent[] = [];
   const values: ValueChange[] = [];
   if (before === undefined) return { events, values };
@@ -38,6 +41,13 @@ export async function planReplacements(input: {
       values.push(planned.change);
     } else if (agreement.type === 'imported' && secret.versions.length > 0)
       events.push({ event: 'secret-stale', name, service });
+  }
+  if (narrowed.length > 0 && state.authorities.length > 0) {
+    const { deployment } = after;
+    const terms = { now, party, deployment, reason: 'narrowed' } as const;
+    const { event, changes } = await authorities.plan(state.authorities, terms);
+    events.push(event);
+    values.push(...changes);
   }
   return { events, values };
 }

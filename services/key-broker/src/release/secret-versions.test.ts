@@ -72,6 +72,26 @@ describe('versions of a secret', () => {
     await w.close();
   });
 
+  it('are replaced and destroyed on the word of their party, and of nobody else', async () => {
+    const w = await createWorld({}, 3);
+    const client = w.client('hospital');
+    const identity = await w.identity('records');
+    const query = { name: 'tenant-key', service: 'records', identity };
+    assert.ok((await client.fetchSecret(query)).ok);
+    assert.equal(await client.replaceSecret('tenant-key', w.voice('hospital')), 2);
+    const few = client.destroySecret('tenant-key', 1, w.voice('hospital', 1));
+    await assert.rejects(few, /party_quorum_missing/);
+    const others = client.destroySecret('tenant-key', 1, w.voice('diagnostics'));
+    await assert.rejects(others, /statement_refused/);
+    const newest = client.destroySecret('tenant-key', 2, w.voice('hospital', 2));
+    await assert.rejects(newest, /version_unknown/);
+    await client.destroySecret('tenant-key', 1, w.voice('hospital', 2));
+    const left = await client.fetchSecret(query);
+    assert.ok(left.ok);
+    assert.deepEqual(numbers(left.claims), [2]);
+    await w.close();
+  });
+
   it('that were imported are marked as stale, until their owner imports another one', async () => {
     const w = await createWorld();
     const client = w.client('diagnostics');

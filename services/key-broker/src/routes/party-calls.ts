@@ -43,6 +43,11 @@ const reason = v.pipe(v.string(), v.regex(/^[\w.: -]{1,200}$/));
 const headOf = { logSize: countField, logRoot: digestField };
 const importSaid = v.strictObject({ ...said, name: nameField, digest: digestField });
 const rotateSaid = v.strictObject({ ...said, name: nameField });
+const destroySaid = v.strictObject({
+  ...said,
+  name: nameField,
+  version: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+});
 const recoverySaid = v.strictObject({
   ...said,
   k: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(255)),
@@ -104,6 +109,16 @@ export function partyCallRoutes(app: Hono<InnerEnv>, deps: PartyCallDeps): void 
     const { payload } = await hear(statements, 'rotate-secret');
     namedSecret(readValue(payload, rotateSaid), name);
     return c.json(await secrets.rotate(name), 201);
+  });
+
+  app.post('/v1/party/secrets/:name/destroy', async (c) => {
+    const { name } = c.req.param();
+    const { statements } = await readBody(c, statementsBody);
+    broker.requireActive();
+    const { payload } = await hear(statements, 'destroy-secret');
+    const { version } = namedSecret(readValue(payload, destroySaid), name);
+    await secrets.destroy(name, version);
+    return c.body(null, 204);
   });
 
   app.post('/v1/recovery/set', async (c) => {

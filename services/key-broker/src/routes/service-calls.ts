@@ -61,10 +61,7 @@ const versionParam = v.pipe(v.string(), v.regex(/^[1-9]\d{0,9}$/), v.transform(N
 /** What services do inside the channel (spec/key-broker.md 5.2). */
 export function serviceCallRoutes(app: Hono<InnerEnv>, deps: ServiceCallDeps): void {
   const { broker, nonces, leases, secrets, counters, callers } = deps;
-  const markerOf = (c: Context<InnerEnv>): Marker => ({
-    marker: c.env.encapsulation,
-    until: broker.now() * 1000 + REMEMBER_MS,
-  });
+  const markerOf = (c: Context<InnerEnv>): Marker => markerFor(c, broker);
   const callerOf = (c: Context<InnerEnv>, services: readonly string[]) =>
     callers(c.req.raw, c.env.binding, { manifest: broker.requireTrust(), services });
 
@@ -126,6 +123,11 @@ export function serviceCallRoutes(app: Hono<InnerEnv>, deps: ServiceCallDeps): v
     const { evidence, service } = await readBody(c, explainBody);
     return c.json(await explain(deps, evidence, service));
   });
+}
+
+/** The mark by which a request is taken once, whoever repeats it. */
+export function markerFor(c: Context<InnerEnv>, broker: Broker): Marker {
+  return { marker: c.env.encapsulation, until: broker.now() * 1000 + REMEMBER_MS };
 }
 
 /** A dry run: which check and which predicate says no, and which secrets there would be. */

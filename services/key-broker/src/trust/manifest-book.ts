@@ -16,6 +16,7 @@ import type { Jwk } from '@cloister/crypto';
 import { TamperedError } from '@cloister/sealing';
 import type { Store, ValueChange } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
+import type { BrokerState } from '../journal/broker-state.ts';
 
 /** A manifest that waits for signatures. */
 export interface PendingManifest {
@@ -167,6 +168,17 @@ export class ManifestBook {
       throw error;
     }
   }
+}
+
+/**
+ * Within a step of the journal: whether what was judged before still holds. Another manifest may have come into
+ * force between a verdict and its effect; then the asker asks again, and is judged by that one.
+ */
+export function requireSameManifest(
+  { manifests }: Pick<BrokerState, 'manifests'>,
+  { id }: TrustedManifest,
+): void {
+  if (manifests.at(-1)?.id !== id) throw new BrokerError('manifest_changed');
 }
 
 /** The text of a manifest file, as `parseManifestFile` reads it. */

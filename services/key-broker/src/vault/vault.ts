@@ -15,10 +15,12 @@ import type { Random } from '@cloister/sealing';
 import type { Store } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { Broker } from '../broker.ts';
+import type { BrokerEvent } from '../journal/broker-event.ts';
 import type { VersionRecord } from '../journal/broker-state.ts';
 import { agreedSecret } from '../release/leases.ts';
 import type { PartySecrets } from '../release/party-secrets.ts';
 import type { IssuerKeys } from '../trust/caller-gate.ts';
+import { requireSameManifest } from '../trust/manifest-book.ts';
 import { verifyPartyStatement } from '../trust/party-statement.ts';
 import { judgeTarget, targetRefused } from './judge-target.ts';
 import {
@@ -114,20 +116,19 @@ export class Vault {
     if (policy === undefined) throw new VaultError('Forbidden', 'the key has no release policy');
     if (!satisfies(parseReleasePolicy(policy), issuer, payload))
       throw targetRefused('the release policy is not satisfied');
-    await journal.append(() => ({
-      events: [
-        {
-          event: 'secret-released',
-          name,
-          version: record.version,
-          service,
-          via: 'vault',
-          simulated,
-          manifest: trust.id,
-        },
-      ],
-      result: undefined,
-    }));
+    const noted: BrokerEvent = {
+      event: 'secret-released',
+      name,
+      version: record.version,
+      service,
+      via: 'vault',
+      simulated,
+      manifest: trust.id,
+    };
+    await journal.append((state) => {
+      requireSameManifest(state, trust);
+      return { events: [noted], result: undefined };
+    });
     const ciphertext = await wrapKey(material.bytes, { to: wrapTo, wrapping, random });
     const { kid } = this.#keyOf(name, record.version, material);
     const hsm = {
