@@ -273,6 +273,42 @@ export function assertOnlyFailed(result: Verification<unknown>, check: string, c
   assert.ok(!('claims' in result));
 }
 
+/** A scene, and what tests of `verifyPeer` do in it. */
+export interface Stage {
+  readonly scene: Scene;
+  /** The envelope that would be good, but for these changes. */
+  readonly change: (changes?: Changes) => ReturnType<typeof makeEnvelope>;
+  readonly verify: (
+    envelope: EvidenceEnvelope,
+    changes?: Partial<PeerTrust>,
+  ) => Promise<Verification<VerifiedPeer>>;
+  /** Asserts that of all checks only this one failed. */
+  readonly assertOnly: (
+    envelope: EvidenceEnvelope,
+    check: string,
+    code: string,
+    changes?: Partial<PeerTrust>,
+  ) => Promise<void>;
+  /** A trusted manifest like the scene's, with other members. */
+  readonly manifestWith: (members: JsonObject) => Promise<TrustedManifest>;
+}
+
+export async function createStage(): Promise<Stage> {
+  const scene = await createScene();
+  const verify: Stage['verify'] = (envelope, changes) => verifyInScene(scene, envelope, changes);
+  return {
+    scene,
+    verify,
+    change: (changes) => makeEnvelope(scene, changes),
+    async assertOnly(envelope, check, code, changes) {
+      assertOnlyFailed(await verify(envelope, changes), check, code);
+    },
+    async manifestWith(members) {
+      return trust(scene, { ...(await draftManifest(scene)), ...members });
+    },
+  };
+}
+
 describe('the scene of these tests', () => {
   let scene: Scene;
   before(async () => {

@@ -122,20 +122,23 @@ describe('verifyCaller refuses, by one check alone', () => {
   });
 
   it('a caller of the manifest before, once its bridge has ended', async () => {
-    const before = '00'.repeat(32);
-    const token = await tokenOf({ manifests: [before] });
-    const bridge = { manifestId: before, until: AT };
+    const predecessor = '00'.repeat(32);
+    const token = await tokenOf({ manifests: [predecessor] });
+    const bridge = { manifestId: predecessor, until: AT };
     await assertOnly(token, 'code: runs by this manifest', 'manifest_mismatch', { bridge });
-    const later = { manifestId: before, until: new Date(AT.getTime() + 1) };
+    const later = { manifestId: predecessor, until: new Date(AT.getTime() + 1) };
     const bridged = await verify(token, { bridge: later });
     assert.ok(bridged.ok, JSON.stringify(bridged.checks));
-    assert.equal(bridged.claims.manifestId, before);
+    assert.equal(bridged.claims.manifestId, predecessor);
   });
 
   it('other code of the manifest before, bridged or not', async () => {
-    const before = '00'.repeat(32);
-    const token = await tokenOf({ manifests: [before], facts: { mrenclave: '00'.repeat(32) } });
-    const bridge = { manifestId: before, until: new Date(AT.getTime() + 1) };
+    const predecessor = '00'.repeat(32);
+    const token = await tokenOf({
+      manifests: [predecessor],
+      facts: { mrenclave: '00'.repeat(32) },
+    });
+    const bridge = { manifestId: predecessor, until: new Date(AT.getTime() + 1) };
     await assertOnly(token, 'code: MRENCLAVE', 'measurement_not_agreed', { bridge });
   });
 

@@ -1,45 +1,17 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeBase64url, type JsonObject } from '@cloister/bytes';
-import type { EvidenceEnvelope } from '../evidence/envelope.ts';
 import {
-  assertOnlyFailed,
-  createScene,
+  createStage,
   draftManifest,
   makeEnvelope,
   makeP256,
   publicJwk,
   random,
-  trust,
-  verifyInScene,
   without,
-  type Changes,
-  type Scene,
 } from './scene.test.ts';
-import type { PeerTrust } from './verify-peer.ts';
 
-let scene: Scene;
-before(async () => {
-  scene = await createScene();
-});
-
-const verify = (envelope: EvidenceEnvelope, changes: Partial<PeerTrust> = {}) =>
-  verifyInScene(scene, envelope, changes);
-
-async function assertOnly(
-  envelope: EvidenceEnvelope,
-  check: string,
-  code: string,
-  changes: Partial<PeerTrust> = {},
-): Promise<void> {
-  assertOnlyFailed(await verify(envelope, changes), check, code);
-}
-
-const change = (changes: Changes) => makeEnvelope(scene, changes);
-
-async function manifestWith(members: JsonObject) {
-  return trust(scene, { ...(await draftManifest(scene)), ...members });
-}
+const { scene, change, verify, assertOnly, manifestWith } = await createStage();
 
 const createSceneToken = (issuerKeys: CryptoKeyPair) => makeEnvelope({ ...scene, issuerKeys }, {});
 const withClaim = (name: string, value: JsonObject[string]) =>
@@ -47,12 +19,12 @@ const withClaim = (name: string, value: JsonObject[string]) =>
 
 describe('verifyPeer refuses, by one check of its token alone,', () => {
   it('a token that is missing', async () => {
-    const envelope = { ...(await change({})), tokens: [] };
+    const envelope = { ...(await change()), tokens: [] };
     await assertOnly(envelope, 'hardware: token', 'token_missing');
   });
 
   it('a token whose signature is wrong', async () => {
-    const envelope = await change({});
+    const envelope = await change();
     const [token] = envelope.tokens;
     const end = token.endsWith('AA') ? 'BB' : 'AA';
     const forged = `${token.slice(0, -4)}${end}${token.slice(-2)}`;
@@ -134,7 +106,7 @@ describe('verifyPeer refuses, by one check of its token alone,', () => {
   });
 
   it('a good token of other evidence beside a forged one of this', async () => {
-    const envelope = await change({});
+    const envelope = await change();
     const other = await change({ runtime: { nonce: encodeBase64url(random(32)) } });
     const result = await verify({ ...envelope, tokens: [...other.tokens, 'a.b.c'] });
     assert.ok(!result.ok);
@@ -143,7 +115,7 @@ describe('verifyPeer refuses, by one check of its token alone,', () => {
   });
 
   it('a forged token even where none is required, if there are keys to see it by', async () => {
-    const envelope = { ...(await change({})), tokens: ['a.b.c'] };
+    const envelope = { ...(await change()), tokens: ['a.b.c'] };
     await assertOnly(envelope, 'hardware: token format', 'token_malformed', {
       requireToken: false,
     });

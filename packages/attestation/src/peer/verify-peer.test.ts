@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeBase64url, encodeUtf8, type JsonObject } from '@cloister/bytes';
 import { merkleInclusionProof, merkleRoot, sha256 } from '@cloister/crypto';
 import { encodeHex } from '@cloister/bytes';
@@ -7,46 +7,10 @@ import type { EvidenceEnvelope } from '../evidence/envelope.ts';
 import { renewCollateral } from '../simulated/create-collateral.ts';
 import { createSimulatedPlatform } from '../simulated/create-platform.ts';
 import { groupChecks, groupOfCheck } from './check-groups.ts';
-import {
-  assertOnlyFailed,
-  AT,
-  createScene,
-  draftManifest,
-  makeEnvelope,
-  makeToken,
-  NONCE,
-  random,
-  trust,
-  verifyInScene,
-  type Changes,
-  type Scene,
-} from './scene.test.ts';
+import { AT, createStage, draftManifest, makeToken, NONCE, random } from './scene.test.ts';
 import { isVerified } from './verified-peer.ts';
-import type { PeerTrust } from './verify-peer.ts';
 
-let scene: Scene;
-before(async () => {
-  scene = await createScene();
-});
-
-const verify = (envelope: EvidenceEnvelope, changes: Partial<PeerTrust> = {}) =>
-  verifyInScene(scene, envelope, changes);
-
-async function assertOnly(
-  envelope: EvidenceEnvelope,
-  check: string,
-  code: string,
-  changes: Partial<PeerTrust> = {},
-): Promise<void> {
-  assertOnlyFailed(await verify(envelope, changes), check, code);
-}
-
-const change = (changes: Changes) => makeEnvelope(scene, changes);
-
-/** A trusted manifest like the scene's, with other members. */
-async function manifestWith(members: JsonObject) {
-  return trust(scene, { ...(await draftManifest(scene)), ...members });
-}
+const { scene, change, verify, assertOnly, manifestWith } = await createStage();
 
 describe('verifyPeer', () => {
   it('gives the keys that the evidence names, and says what it was', async () => {
@@ -88,7 +52,7 @@ describe('verifyPeer', () => {
   });
 
   it('sorts its checks under three questions, each of them answered', async () => {
-    const { checks } = await verify(await change({}));
+    const { checks } = await verify(await change());
     const groups = groupChecks(checks);
     const passed = (group: keyof typeof groups) =>
       groups[group].filter(({ outcome }) => outcome === 'passed').map(({ check }) => check);
@@ -102,7 +66,7 @@ describe('verifyPeer', () => {
   });
 
   it('takes evidence without a token where none is required', async () => {
-    const envelope = { ...(await change({})), tokens: [] };
+    const envelope = { ...(await change()), tokens: [] };
     const result = await verify(envelope, { requireToken: false });
     assert.ok(result.ok);
     assert.equal(result.claims.tokenClaims, undefined);
@@ -127,13 +91,13 @@ describe('verifyPeer', () => {
   });
 
   it('says so where the caller gave no nonce', async () => {
-    const result = await verify(await change({}), { nonce: undefined });
+    const result = await verify(await change(), { nonce: undefined });
     assert.ok(result.ok);
     assert.equal(result.checks.find(({ check }) => check === 'channel: nonce')?.outcome, 'skipped');
   });
 
   it('takes the collateral of the caller where the envelope has none', async () => {
-    const { endorsements, ...envelope } = await change({});
+    const { endorsements, ...envelope } = await change();
     assert.ok(endorsements);
     const { collateral } = scene.platform;
     assert.ok((await verify(envelope, { collateral })).ok);
@@ -160,7 +124,7 @@ describe('verifyPeer', () => {
 });
 
 const tampered = async (at: number): Promise<EvidenceEnvelope> => {
-  const envelope = await change({});
+  const envelope = await change();
   const evidence = envelope.evidence.slice();
   evidence[at] = (evidence[at] ?? 0) ^ 1;
   return { ...envelope, evidence };
@@ -168,7 +132,7 @@ const tampered = async (at: number): Promise<EvidenceEnvelope> => {
 
 describe('verifyPeer refuses, by one check alone', () => {
   it('a format that claims to be hardware', async () => {
-    const envelope = { ...(await change({})), format: 'sgx-quote' as const };
+    const envelope = { ...(await change()), format: 'sgx-quote' as const };
     await assertOnly(envelope, 'hardware: evidence format', 'format_not_agreed');
   });
 
@@ -190,7 +154,7 @@ describe('verifyPeer refuses, by one check alone', () => {
   });
 
   it('endorsements that cannot be read', async () => {
-    const envelope = { ...(await change({})), endorsements: { tcbInfo: 1 } };
+    const envelope = { ...(await change()), endorsements: { tcbInfo: 1 } };
     await assertOnly(envelope, 'hardware: endorsements', 'endorsements_malformed');
   });
 
@@ -307,7 +271,7 @@ describe('verifyPeer refuses, by one check alone', () => {
   });
 
   it('report data with something behind the digest', async () => {
-    const { runtimeData } = await change({});
+    const { runtimeData } = await change();
     const reportData = new Uint8Array(64);
     reportData.set(await sha256(runtimeData));
     reportData[63] = 1;
@@ -338,7 +302,7 @@ describe('verifyPeer refuses, by one check alone', () => {
 
   it('the nonce of somebody else', async () => {
     const nonce = new Uint8Array(32).fill(8);
-    await assertOnly(await change({}), 'channel: nonce', 'nonce_mismatch', { nonce });
+    await assertOnly(await change(), 'channel: nonce', 'nonce_mismatch', { nonce });
   });
 
   it('evidence without a nonce', async () => {
@@ -364,7 +328,7 @@ describe('verifyPeer refuses, by one check alone', () => {
   });
 
   it('any bytes in the place of evidence or runtime data, without throwing', async () => {
-    const envelope = await change({});
+    const envelope = await change();
     for (const length of [0, 1, 48, 432, 436, 1020]) {
       const evidence = envelope.evidence.slice(0, length);
       assert.equal((await verify({ ...envelope, evidence })).ok, false);
