@@ -196,24 +196,23 @@ describe('ManifestFollower refuses, and stays where it was,', () => {
   });
 });
 
-describe('followBroker', () => {
-  /** A broker with these manifests, the newest last; notes what it was asked. */
-  function broker(files: readonly Made[]) {
-    const asked: string[] = [];
-    const transport = (request: Request): Promise<Response> => {
-      const { pathname } = new URL(request.url);
-      asked.push(pathname);
-      const all = files.map(({ text }) => text);
-      return Promise.resolve(
-        new Response(
-          pathname === '/v1/manifest' ? all.at(-1) : `{"manifests":[${all.join(',')}]}`,
-          { headers: { 'content-type': 'application/json' } },
-        ),
-      );
-    };
-    return { source: { baseUrl: 'http://broker', transport }, asked };
-  }
+/** A broker with these manifests, the newest last; notes what it was asked. */
+function broker(files: readonly Made[]) {
+  const asked: string[] = [];
+  const transport = (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url);
+    asked.push(pathname);
+    const all = files.map(({ text }) => text);
+    return Promise.resolve(
+      new Response(pathname === '/v1/manifest' ? all.at(-1) : `{"manifests":[${all.join(',')}]}`, {
+        headers: { 'content-type': 'application/json' },
+      }),
+    );
+  };
+  return { source: { baseUrl: 'http://broker', transport }, asked };
+}
 
+describe('followBroker', () => {
   it('asks for the history only where the newest one is more than one ahead', async () => {
     const next = await second();
     const third = await make({ serial: 3, previous: next.id });

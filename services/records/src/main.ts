@@ -231,6 +231,8 @@ async function run(): Promise<void> {
 
   const tenantKeys = keepTenantKeys({
     ledger,
+    device: own.device,
+    random,
     secret: released.tenantSecret,
     lease: () => follower.trust.manifest.lease,
     destroy: (version) => released.tenantKeeper(signCall).destroyVersion('tenant-key', version),

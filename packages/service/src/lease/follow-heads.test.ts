@@ -43,24 +43,16 @@ describe('followHeads', () => {
     const { options, failures } = source([good], 900);
     const said = [bad('manifest_superseded'), good];
     let heard = 0;
-    const stopped = new Promise<void>((resolve) => {
-      let looks = 0;
-      void followHeads({
-        ...options,
-        lease: 0.015,
-        next: () => Promise.resolve(said[heard++] ?? good),
-        catchUp: () => Promise.resolve(void looks++),
-      }).then((stop) => {
-        const timer = setInterval(() => {
-          if (heard < 2) return;
-          clearInterval(timer);
-          stop();
-          assert.equal(looks, 1);
-          resolve();
-        }, 1);
-      });
+    let looks = 0;
+    const stop = await followHeads({
+      ...options,
+      lease: 0.015,
+      next: () => Promise.resolve(said[heard++] ?? good),
+      catchUp: () => Promise.resolve(void looks++),
     });
-    await stopped;
+    while (heard < 2) await wait(1);
+    stop();
+    assert.equal(looks, 1);
     assert.deepEqual(failures, []);
   });
 

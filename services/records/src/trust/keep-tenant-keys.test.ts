@@ -4,7 +4,9 @@ import type { SecretVersion } from '@cloister/attestation';
 import { ClientError } from '@cloister/client';
 import { createLog, StoreError } from '@cloister/service';
 import { releaseOf } from '../../tools/test-release.ts';
+import { validateFhir } from '@cloister/clinical';
 import type { RecordsEvents } from '../events.ts';
+import type { NewEntry } from '../store/sealed-group.ts';
 import { keepTenantKeys, type TenantKeeper } from './keep-tenant-keys.ts';
 
 const LEASE = 900;
@@ -25,6 +27,7 @@ describe('keepTenantKeys', () => {
   let used: number[][];
   let rewraps: { notBefore: number | undefined }[];
   let rewrap: () => Promise<{ version: number; rewrapped: number; remaining: number }>;
+  let written: NewEntry[];
   let destroyed: number[];
   let destroy: (old: number) => Promise<void>;
   let events: string[];
@@ -36,6 +39,7 @@ describe('keepTenantKeys', () => {
     versions = [version(1, 0)];
     used = [];
     rewraps = [];
+    written = [];
     destroyed = [];
     events = [];
     rewrap = () => Promise.resolve({ version: 2, rewrapped: 5, remaining: 0 });
@@ -44,11 +48,14 @@ describe('keepTenantKeys', () => {
     keeper = keepTenantKeys({
       ledger: {
         useTenantKeys: (keys) => void used.push(keys.map((key) => key.version)),
-        rewrap: ({ notBefore } = {}) => {
+        rewrap: ({ notBefore, alsoWrite } = {}) => {
           rewraps.push({ notBefore: notBefore?.getTime() });
+          written.push(...(alsoWrite?.({ version: 2 }) ?? []));
           return rewrap();
         },
       },
+      device: 'Device/own',
+      random: (length) => new Uint8Array(length),
       secret: () => releaseOf('tenant-key', 'aes256', versions),
       lease: () => LEASE,
       destroy: (old) => destroy(old),
@@ -90,6 +97,10 @@ describe('keepTenantKeys', () => {
     assert.deepEqual(rewraps, [{ notBefore: 1_900_000 }]);
     assert.deepEqual(destroyed, [1]);
     assert.deepEqual(events, ['tenant_keys_replaced']);
+    assert.deepEqual(
+      written.map(({ type, content }) => [type, validateFhir(content)]),
+      [['AuditEvent', []]],
+    );
   });
 
   it('destroys nothing before nothing is left under it', async () => {

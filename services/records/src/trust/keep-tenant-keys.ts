@@ -1,13 +1,20 @@
 import type { ReleasedSecret } from '@cloister/attestation';
 import { ClientError } from '@cloister/client';
+import type { Random } from '@cloister/sealing';
 import { errorCode, type Log } from '@cloister/service';
 import type { RecordsEvents } from '../events.ts';
+import { rewrapAudit } from '../fhir/audit-event.ts';
+import { newId } from '../new-id.ts';
+import { auditEntry } from '../routes/context.ts';
 import type { Ledger } from '../store/ledger.ts';
 import { tenantKeysOf } from './released-keys.ts';
 
 /** What the tenant keys are kept with. */
 export interface TenantKeeping {
   readonly ledger: Pick<Ledger, 'useTenantKeys' | 'rewrap'>;
+  /** The service's own Device, `Device/<id>`: it stands in the audit event. */
+  readonly device: string;
+  readonly random: Random;
   /** The tenant key as it was released last. */
   readonly secret: () => ReleasedSecret;
   /** Seconds: so long after a version began, every replica has it. */
@@ -33,7 +40,7 @@ const RETRY_MS = 60_000;
  * to destroy them: what code that is no longer admitted may have kept opens nothing any more.
  */
 export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
-  const { ledger, secret, lease, destroy, now, log } = options;
+  const { ledger, device, random, secret, lease, destroy, now, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const plan = (ms: number): void => {
@@ -48,7 +55,13 @@ export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
       const due = current.from.getTime() + lease() * 1000;
       const wait = due - now().getTime();
       if (wait > 0) return plan(wait);
-      const { version, rewrapped, remaining } = await ledger.rewrap({ notBefore: new Date(due) });
+      const { version, rewrapped, remaining } = await ledger.rewrap({
+        notBefore: new Date(due),
+        alsoWrite: ({ version: newest }) => {
+          const context = { device, requestId: newId(random), at: now() };
+          return [auditEntry(random, rewrapAudit(context, newest))];
+        },
+      });
       if (remaining > 0 || version !== current.version) return plan(RETRY_MS);
       for (const old of outdated) await destroyOnce(destroy, old.version);
       log('tenant_keys_replaced', { version, rewrapped, destroyed: outdated.length });
