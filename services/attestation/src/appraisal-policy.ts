@@ -21,9 +21,9 @@ export function appraisalPolicyOf(manifest: Manifest | undefined): AppraisalPoli
 /** Statuses that some identity names; an identity that names none keeps the library's own. */
 function acceptedStatuses({ services }: Manifest): readonly TcbStatus[] {
   const identities = Object.values(services).flatMap(({ identity }) => identity.anyOf);
-  const named = identities.flatMap((one) =>
-    one.tee === 'sgx' || one.tee === 'tdx' ? (one.tcb ?? DEFAULT) : [],
-  );
+  const named = identities
+    .map((one) => (one.tee === 'azure-cvm' ? one.paravisor : one))
+    .flatMap((one) => (one.tee === 'sgx' || one.tee === 'tdx' ? (one.tcb ?? DEFAULT) : []));
   return [...new Set(named)].toSorted();
 }
 

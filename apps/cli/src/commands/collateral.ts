@@ -22,7 +22,7 @@ import {
   openSources,
   type OpenSources,
 } from '../inspect/collateral-sources.ts';
-import { readEvidence } from '../inspect/evidence-file.ts';
+import { readAzureEvidence, readEvidence } from '../inspect/evidence-file.ts';
 import { readCollateral } from '../inspect/read-collateral.ts';
 
 const HELP = `cloister collateral fetch [options]      makes an offline bundle of collateral
@@ -144,11 +144,18 @@ async function queryOfFile(path: string): Promise<IntelQuery | SnpQuery> {
     const { format, evidence } = file.envelope;
     if (format === 'snp-report') return snpQueryOf(evidence);
     if (format !== 'azure-hcl') return intelQueryOf(evidence);
-    return snpQueryOf(parseHclReport(evidence).hardwareReport);
+    return queryOfGuest(readAzureEvidence(file.envelope), path);
   }
-  const { tee, hardwareReport } = parseHclReport(file.evidence);
+  return queryOfGuest(file, path);
+}
+
+function queryOfGuest(
+  { evidence, beside }: ReturnType<typeof readAzureEvidence>,
+  path: string,
+): IntelQuery | SnpQuery {
+  const { tee, hardwareReport } = parseHclReport(evidence);
   if (tee === 'snp') return snpQueryOf(hardwareReport);
-  const { tdQuote } = file.beside;
+  const { tdQuote } = beside;
   if (tdQuote === undefined) throw new CommandError(`${path}: the TD quote is not beside it`);
   return intelQueryOf(tdQuote);
 }

@@ -67,6 +67,21 @@ export function readEvidence(bytes: Uint8Array): EvidenceFile {
   return found;
 }
 
+/**
+ * The HCL report of an envelope of format `azure-hcl`, with what the guest signed beside it; the
+ * VCEK stands among the endorsements.
+ */
+export function readAzureEvidence({
+  evidence,
+  endorsements,
+}: EvidenceEnvelope): Extract<EvidenceFile, { kind: 'hcl-report' }> {
+  const file = readEvidence(evidence);
+  if (file.kind !== 'hcl-report') throw new CommandError('there is no HCL report in the evidence');
+  const { vcek } = endorsements ?? {};
+  const certificate = typeof vcek === 'string' ? { vcek: decodeBase64url(vcek) } : {};
+  return { ...file, wrapping: [], beside: { ...file.beside, ...certificate } };
+}
+
 function recognise(
   bytes: Bytes,
   wrapping: readonly Wrapping[],

@@ -2,7 +2,7 @@ import type { EvidenceEnvelope } from '@cloister/attestation';
 import { parseCertificate } from '@cloister/crypto';
 import { attemptSections, certificateSection } from './certificate-fields.ts';
 import { inspectEnvelope } from './envelope-fields.ts';
-import type { EvidenceFile } from './evidence-file.ts';
+import { readAzureEvidence, type EvidenceFile } from './evidence-file.ts';
 import { inspectHclReport, tpmQuoteSection } from './hcl-fields.ts';
 import type { Inspection, Section } from './inspection.ts';
 import { inspectQuote } from './quote-fields.ts';
@@ -21,15 +21,20 @@ export function inspectEvidence(file: EvidenceFile): Inspection {
     return wrapping(inspectQuote(file.evidence, inOpenEnclave ? OPEN_ENCLAVE_HEADER : 0));
   }
   if (file.kind === 'snp-report') return wrapping(inspectSnpReport(file.evidence));
+  return wrapping(inspectAzure(file));
+}
+
+function inspectAzure(file: Extract<EvidenceFile, { kind: 'hcl-report' }>): Inspection {
   const inspection = inspectHclReport(file.evidence);
   const problems = [...inspection.problems];
   const beside = companionSections(file, problems);
-  return wrapping({ ...inspection, sections: [...inspection.sections, ...beside], problems });
+  return { ...inspection, sections: [...inspection.sections, ...beside], problems };
 }
 
-function inspectInside({ format, evidence }: EvidenceEnvelope): Inspection {
+function inspectInside(envelope: EvidenceEnvelope): Inspection {
+  const { format, evidence } = envelope;
   if (format === 'snp-report') return inspectSnpReport(evidence);
-  if (format === 'azure-hcl') return inspectHclReport(evidence);
+  if (format === 'azure-hcl') return inspectAzure(readAzureEvidence(envelope));
   const inspection = inspectQuote(evidence);
   return format === 'simulated-sgx-quote'
     ? { ...inspection, kind: `simulated ${inspection.kind}` }

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
+  encodeAzureEvidence,
   encodeEnvelope,
   encodeIntelEndorsements,
+  encodeSnpEndorsements,
   intelEntry,
   snpEntry,
   type BundleEntry,
@@ -14,6 +16,7 @@ import { decodeUtf8, encodeUtf8, MalformedError, type Bytes } from '@cloister/by
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
 import { CommandError } from '../command-error.ts';
 import { readEvidence, type EvidenceFile } from './evidence-file.ts';
+import { inspectEvidence } from './inspect-evidence.ts';
 import { readCollateral } from './read-collateral.ts';
 import { verifyFile, type FileTrust, type FileVerdict } from './verify-file.ts';
 
@@ -185,6 +188,41 @@ describe('verifyFile', SKIP, () => {
     assert.ok('pcrs' in verification.claims);
     assert.equal(Object.keys(verification.claims.pcrs).length, 24);
     assert.equal(appraisal?.checks[0]?.outcome, 'passed');
+  });
+
+  it('verifies it in an envelope too, and there the quote has to carry the runtime data', async () => {
+    const hcl = find('azure-hcl-snp-confidentialai-live-evidence-47a66c');
+    const inside = find('snp3-milan-vcek-confidentialai-live-evidence-ec43da');
+    const whole = readEvidence(bytesOf(hcl.files['wholeEvidence']));
+    assert.ok(whole.kind === 'hcl-report' && whole.beside.tpmQuote && whole.beside.vcek);
+    const { evidence } = whole;
+    const envelope = encodeEnvelope({
+      format: 'azure-hcl',
+      evidence: encodeAzureEvidence({ hclReport: evidence, tpmQuote: whole.beside.tpmQuote }),
+      runtimeData: encodeUtf8('{}'),
+      endorsements: encodeSnpEndorsements({
+        vek: whole.beside.vcek,
+        ask: bytesOf('roots/amd-SEV-Milan.der'),
+        ark: bytesOf('roots/amd-ARK-Milan.der'),
+      }),
+      tokens: [],
+    });
+    const file = readEvidence(encodeUtf8(JSON.stringify(envelope)));
+    const { verification } = await judge(file, inside, []);
+    const failed = verification.checks.filter(({ outcome }) => outcome === 'failed');
+    assert.deepEqual(
+      failed.map(({ code }) => code),
+      ['tpm.nonce'],
+    );
+    // The same quote, with what it does carry in the place of the digest.
+    const nonce = encodeUtf8('attestation-test-fixture');
+    assert.ok((await judge(file, inside, [], { nonce })).verification.ok);
+    const { sections, problems } = inspectEvidence(file);
+    assert.deepEqual(
+      problems.filter((problem) => !/runtime data/.test(problem)),
+      [],
+    );
+    assert.ok(sections.some(({ title }) => title === 'VCEK'));
   });
 
   it('verifies an HCL report of TDX with the TD quote beside it', async () => {

@@ -26,9 +26,10 @@ import {
   type Verification,
 } from '@cloister/attestation';
 import { MalformedError, type Bytes } from '@cloister/bytes';
+import { sha256 } from '@cloister/crypto';
 import { CommandError } from '../command-error.ts';
 import { describeFailure, describeOrigin, type OpenSources } from './collateral-sources.ts';
-import type { EvidenceFile } from './evidence-file.ts';
+import { readAzureEvidence, type EvidenceFile } from './evidence-file.ts';
 import type { CollateralAtHand, LooseCertificates } from './read-collateral.ts';
 
 /** By what the evidence in a file is judged. */
@@ -68,9 +69,11 @@ export async function verifyFile(file: EvidenceFile, trust: FileTrust): Promise<
   if (!verification.ok) return judged;
   const { claims } = verification;
   const runtimeData = file.kind === 'envelope' ? file.envelope.runtimeData : trust.runtimeData;
+  // In a confidential VM of Azure the quote of the vTPM carries the digest: `judgeHcl` compared it.
+  if (claims.tee === 'azure-cvm')
+    return { ...judged, appraisal: appraise(claims.hardware, trust.policy) };
   const bound = runtimeData === undefined ? {} : { reportData: await reportDataFor(runtimeData) };
-  const hardware = claims.tee === 'azure-cvm' ? claims.hardware : claims;
-  return { ...judged, appraisal: appraise(hardware, { ...trust.policy, ...bound }) };
+  return { ...judged, appraisal: appraise(claims, { ...trust.policy, ...bound }) };
 }
 
 function judge(file: EvidenceFile, trust: FileTrust): Promise<Judged> {
@@ -80,10 +83,8 @@ function judge(file: EvidenceFile, trust: FileTrust): Promise<Judged> {
   return judgeHcl(file, trust);
 }
 
-async function judgeEnvelope(
-  { format, evidence, endorsements }: EvidenceEnvelope,
-  trust: FileTrust,
-): Promise<Judged> {
+async function judgeEnvelope(envelope: EvidenceEnvelope, trust: FileTrust): Promise<Judged> {
+  const { format, evidence, endorsements, runtimeData } = envelope;
   const own = endorsements === undefined ? [] : ['endorsements: in the envelope'];
   if (format === 'snp-report') {
     const given = endorsements && snpEndorsementsOf(endorsements);
@@ -92,7 +93,7 @@ async function judgeEnvelope(
     return { verification, origins: own };
   }
   if (format === 'azure-hcl') {
-    return judgeHcl({ kind: 'hcl-report', evidence, wrapping: [], beside: {} }, trust);
+    return judgeHcl(readAzureEvidence(envelope), { ...trust, runtimeData }, endorsements);
   }
   if (format === 'simulated-sgx-quote' && trust.simulatedRoots.length === 0) {
     throw new CommandError('this is SIMULATED evidence: name its root with --simulated-root');
@@ -116,28 +117,36 @@ async function judgeSnp(report: Bytes, trust: FileTrust): Promise<Judged> {
 async function judgeHcl(
   { evidence, beside }: Extract<EvidenceFile, { kind: 'hcl-report' }>,
   trust: FileTrust,
+  endorsements?: EvidenceEnvelope['endorsements'],
 ): Promise<Judged> {
   const { tee, hardwareReport } = parseHclReport(evidence);
   const { tdQuote, vcek, tpmQuote } = beside;
+  const given = endorsements === undefined ? [] : ['endorsements: in the envelope'];
   let hardware: HclHardware;
   let origins: readonly string[];
   if (tee === 'snp') {
-    const found = await snpFor(hardwareReport, trust, vcek === undefined ? {} : { vek: vcek });
+    const found = endorsements
+      ? { value: snpEndorsementsOf(endorsements), origins: given }
+      : await snpFor(hardwareReport, trust, vcek === undefined ? {} : { vek: vcek });
     hardware = { tee, ...found.value };
     origins = found.origins;
   } else {
     if (tdQuote === undefined) {
       throw new CommandError('the TD quote is missing: a TDREPORT proves nothing to others');
     }
-    const found = await intelFor(tdQuote, trust);
+    const found = endorsements
+      ? { value: intelCollateralOf(endorsements), origins: given }
+      : await intelFor(tdQuote, trust);
     hardware = { tee, quote: tdQuote, collateral: found.value };
     origins = found.origins;
   }
+  const { runtimeData } = trust;
+  const nonce = trust.nonce ?? (runtimeData === undefined ? undefined : await sha256(runtimeData));
   const verification = await verifyHclReport(evidence, {
     hardware,
     at: trust.at,
     ...(tpmQuote === undefined ? {} : { tpmQuote }),
-    ...(trust.nonce === undefined ? {} : { nonce: trust.nonce }),
+    ...(nonce === undefined ? {} : { nonce }),
   });
   return { verification, origins };
 }

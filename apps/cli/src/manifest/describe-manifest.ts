@@ -1,4 +1,10 @@
-import type { Identity, Manifest, ManifestFile } from '@cloister/attestation';
+import type {
+  Identity,
+  Manifest,
+  ManifestFile,
+  SnpIdentity,
+  TdxIdentity,
+} from '@cloister/attestation';
 
 /** What a manifest says, in words for whoever has to sign it. */
 export function describeManifest({ manifest, signatures }: ManifestFile, id: string): string {
@@ -31,7 +37,7 @@ export function describeManifest({ manifest, signatures }: ManifestFile, id: str
           ? `: any of ${identity.anyOf.length}, as strong as the weakest of them`
           : ''
       }`,
-      ...identity.anyOf.map((one) => `    ${describeIdentity(one)}`),
+      ...identity.anyOf.flatMap((one) => describeIdentity(one).map((line) => `    ${line}`)),
     ]),
     ...section(
       'models',
@@ -75,16 +81,32 @@ function describeEvidence({ evidence, issuers }: Manifest): readonly string[] {
   ];
 }
 
-function describeIdentity(identity: Identity): string {
+/** The first line says what the code is, the others what else must hold. */
+function describeIdentity(identity: Identity): readonly string[] {
   if (identity.tee === 'sgx') {
     const { mrenclave, isvProdId, minIsvSvn } = identity;
-    return `sgx ${mrenclave.join(' or ')}, product ${isvProdId}, version ${minIsvSvn} or newer`;
+    return [`sgx ${mrenclave.join(' or ')}, product ${isvProdId}, version ${minIsvSvn} or newer`];
   }
-  if (identity.tee === 'snp')
-    return `snp ${identity.measurement.join(' or ')}, host data ${identity.hostData.join(' or ')}`;
-  if (identity.tee === 'tdx') return `tdx ${identity.mrtd.join(' or ')}`;
-  const pcrs = Object.entries(identity.pcrs).map(([index, value]) => `PCR ${index} ${value}`);
-  return `azure-cvm ${identity.isolation}: ${pcrs.join(', ')}`;
+  if (identity.tee === 'snp') return [describeSnp(identity)];
+  if (identity.tee === 'tdx') return [describeTdx(identity)];
+  const { paravisor, pcrs, isolation } = identity;
+  return [
+    `azure-cvm, ${isolation === 'vm' ? 'the whole VM' : 'one pod in its VM'}, Secure Boot on`,
+    `  paravisor: ${paravisor.tee === 'snp' ? describeSnp(paravisor) : describeTdx(paravisor)}`,
+    ...Object.entries(pcrs).map(([index, value]) => `  PCR ${index} ${value}`),
+  ];
+}
+
+function describeSnp({ measurement, hostData, product, minTcb }: SnpIdentity): string {
+  const { fmc, bootloader, tee, snp, microcode } = minTcb;
+  const parts = [...(fmc === undefined ? [] : [fmc]), bootloader, tee, snp, microcode];
+  const line = product === undefined ? '' : `, ${product}`;
+  return `snp ${measurement.join(' or ')}, host data ${hostData.join(' or ')}${line}, TCB ${parts.join('.')} or newer`;
+}
+
+function describeTdx({ mrtd, rtmr, mrConfigId }: TdxIdentity): string {
+  const registers = rtmr.map((set) => set.join(' ')).join(' or ');
+  return `tdx ${mrtd.join(' or ')}, RTMRs ${registers}, MRCONFIGID ${mrConfigId.join(' or ')}`;
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {

@@ -41,6 +41,22 @@ async function good(...args: string[]): Promise<string> {
 const ROOT = 'ab'.repeat(32);
 const PARTIES = ['hospital', 'platform', 'diagnostics'] as const;
 
+/** As Azure's machines measure, but for the values. */
+const AZURE = {
+  tee: 'azure-cvm',
+  paravisor: {
+    tee: 'snp',
+    measurement: ['12'.repeat(48)],
+    hostData: ['00'.repeat(32)],
+    product: 'Milan',
+    minTcb: { bootloader: 4, tee: 0, snp: 24, microcode: 219 },
+  },
+  pcrs: Object.fromEntries(
+    [0, 2, 4, 7, 8, 9, 11, 12, 13].map((index) => [`${index}`, '34'.repeat(32)]),
+  ),
+  isolation: 'vm',
+};
+
 /** Three parties, each with a key of its own, draw up and sign one file. */
 async function agree(file: string): Promise<void> {
   for (const party of PARTIES) await good('key', at(`${file}-${party}`));
@@ -241,6 +257,46 @@ describe('cloister manifest', () => {
     assert.match(out, /^- \/services\/records\/identity\/anyOf\/0\/mrenclave\/- "a1/m);
     assert.match(out, /^\+ \/services\/records\/identity\/anyOf\/0\/mrenclave\/- "a9/m);
     assert.match(out, /^\+ \/serial 2/m);
+  });
+
+  it('takes a confidential VM of Azure, shows and compares it, and names what is wrong', async () => {
+    await agree('azure.json');
+    const set = ['set-service', at('azure.json'), 'records', '--identity', at('identity.json')];
+    const write = (identity: object) =>
+      writeFileSync(at('identity.json'), JSON.stringify(identity));
+    write(AZURE);
+    await good(...set);
+    const out = await good('show', at('azure.json'));
+    for (const expected of [
+      /azure-cvm, the whole VM, Secure Boot on/,
+      /paravisor: snp (?:12){48}, host data 0{64}, Milan, TCB 4\.0\.24\.219 or newer/,
+      /PCR 4 (?:34){32}/,
+      /PCR 13 (?:34){32}/,
+    ])
+      assert.match(out, expected);
+
+    writeFileSync(at('azure-2.json'), readFileSync(at('azure.json')));
+    const measurement = ['12'.repeat(48), '13'.repeat(48)];
+    const paravisor = { ...AZURE.paravisor, measurement };
+    write({ ...AZURE, paravisor, pcrs: { ...AZURE.pcrs, '11': '56'.repeat(32) } });
+    await good('set-service', at('azure-2.json'), ...set.slice(2));
+    const diff = await cli('diff', at('azure.json'), at('azure-2.json'));
+    const where = '/services/records/identity/anyOf/0';
+    assert.equal(diff.code, 2);
+    assert.deepEqual(diff.out.trim().split('\n'), [
+      `+ ${where}/paravisor/measurement/- "${'13'.repeat(48)}"`,
+      `- ${where}/pcrs/11 "${'34'.repeat(32)}"`,
+      `+ ${where}/pcrs/11 "${'56'.repeat(32)}"`,
+    ]);
+
+    const { '12': _, ...short } = AZURE.pcrs;
+    write({ ...AZURE, pcrs: short });
+    await assert.rejects(run(set), /\/services\/records\/identity\/anyOf\/0\/pcrs\/12/);
+    write({ ...AZURE, paravisor: { ...AZURE.paravisor, vmpl: 1 } });
+    await assert.rejects(run(set), /\/anyOf\/0\/paravisor\/vmpl/);
+    const { paravisor: __, ...bare } = AZURE;
+    write(bare);
+    await assert.rejects(run(set), /\/anyOf\/0\/paravisor/);
   });
 
   it('explains itself where it is used wrongly', async () => {

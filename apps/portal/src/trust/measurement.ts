@@ -25,7 +25,11 @@ export function measurementOf(
   return { agreed, measured: identityOf(source) };
 }
 
-function identityOf(claims: { readonly tee: string }): string | undefined {
+function identityOf(claims: {
+  readonly tee: string;
+  readonly pcrs?: Readonly<Record<string, string>>;
+}): string | undefined {
+  if (claims.tee === 'azure-cvm') return claims.pcrs?.['4'];
   const name = { sgx: 'mrenclave', tdx: 'mrtd', snp: 'measurement' }[claims.tee];
   const value =
     name === undefined ? undefined : Object.entries(claims).find(([key]) => key === name);
@@ -35,5 +39,6 @@ function identityOf(claims: { readonly tee: string }): string | undefined {
 function measurementsOf(identity: Identity): readonly string[] {
   if (identity.tee === 'sgx') return identity.mrenclave;
   if (identity.tee === 'snp') return identity.measurement;
-  return identity.tee === 'tdx' ? identity.mrtd : measurementsOf(identity.paravisor);
+  // Of a confidential VM of Azure the boot loader or unified kernel image stands for the code.
+  return identity.tee === 'tdx' ? identity.mrtd : [identity.pcrs['4'] ?? ''];
 }

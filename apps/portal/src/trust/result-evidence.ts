@@ -93,6 +93,6 @@ function measurements({ services }: Manifest): string[] {
   return (services['inference']?.identity.anyOf ?? []).flatMap((identity) => {
     if (identity.tee === 'sgx') return identity.mrenclave;
     if (identity.tee === 'snp') return identity.measurement;
-    return identity.tee === 'tdx' ? identity.mrtd : [];
+    return identity.tee === 'tdx' ? identity.mrtd : [identity.pcrs['4'] ?? ''];
   });
 }

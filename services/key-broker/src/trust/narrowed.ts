@@ -15,21 +15,24 @@ export function narrowedServices(before: Manifest, after: Manifest): readonly st
   });
 }
 
-/** Each identity once for each of its measurements: adding one to a list narrows nothing. */
 function variantsOf({ services }: Manifest, service: string): string[] {
   const identities = services[service]?.identity.anyOf ?? [];
-  return identities.flatMap((identity) => {
-    const { name, values } = measurementsOf(identity);
-    return values.map((value) => textOf({ ...identity, [name]: [value] }));
-  });
+  return identities.flatMap(variants).map(textOf);
 }
 
-function measurementsOf(identity: Identity): { name: string; values: readonly unknown[] } {
-  if (identity.tee === 'sgx') return { name: 'mrenclave', values: identity.mrenclave };
-  if (identity.tee === 'snp') return { name: 'measurement', values: identity.measurement };
-  if (identity.tee === 'tdx') return { name: 'mrtd', values: identity.mrtd };
-  // Its PCRs are fixed one by one: it has a single variant.
-  return { name: 'tee', values: [identity.tee] };
+/**
+ * An identity once for each of its measurements: adding one to a list narrows nothing. The PCRs of a
+ * confidential VM of Azure are fixed one by one; of its paravisor several may be agreed on.
+ */
+function variants(identity: Identity): readonly Identity[] {
+  if (identity.tee === 'sgx')
+    return identity.mrenclave.map((value) => ({ ...identity, mrenclave: [value] }));
+  if (identity.tee === 'snp')
+    return identity.measurement.map((value) => ({ ...identity, measurement: [value] }));
+  if (identity.tee === 'tdx') return identity.mrtd.map((value) => ({ ...identity, mrtd: [value] }));
+  return variants(identity.paravisor).flatMap((paravisor) =>
+    paravisor.tee === 'snp' || paravisor.tee === 'tdx' ? [{ ...identity, paravisor }] : [],
+  );
 }
 
 function textOf(value: object): string {
