@@ -15,15 +15,26 @@ const KEPT = 64;
 export class Heads {
   #recent: readonly IssuedHead[] = [];
   #waiting: (() => void)[] = [];
+  #closed = false;
 
   /** Signs a head over what holds now, for everybody. */
   async issue(head: Head, key: CryptoKey): Promise<IssuedHead> {
     const issued = await sign(head, key);
     this.#recent = [issued, ...this.#recent].slice(0, KEPT);
+    this.#wake();
+    return issued;
+  }
+
+  /** Lets nobody wait any more: whoever does is answered with the newest head. */
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
-    return issued;
   }
 
   get newest(): IssuedHead | undefined {
@@ -38,7 +49,7 @@ export class Heads {
 
   /** Resolves when a head other than this one is the newest, or after so long. */
   async wait(hash: string, milliseconds: number): Promise<void> {
-    if (this.newest?.hash !== hash) return;
+    if (this.#closed || this.newest?.hash !== hash) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
       this.#waiting.push(() => {

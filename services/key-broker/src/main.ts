@@ -186,6 +186,7 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
   const signal = await untilSignal(process);
   log('stopping', { signal });
   duties.stop();
+  broker.heads.close();
   await Promise.all([serving.close(), ...others.map((other) => other?.close())]);
   transport.close();
 }

@@ -50,7 +50,8 @@ describe('followHeads', () => {
       next: () => Promise.resolve(said[heard++] ?? good),
       catchUp: () => Promise.resolve(void looks++),
     });
-    while (heard < 2) await wait(1);
+    const heardAll = (): boolean => heard >= 2;
+    while (!heardAll()) await wait(1);
     stop();
     assert.equal(looks, 1);
     assert.deepEqual(failures, []);
