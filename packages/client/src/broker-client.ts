@@ -24,7 +24,7 @@ import {
   type BrokerAddress,
   type BrokerRefusal,
 } from './broker-channel.ts';
-import { signPartyStatement, type PartyPurpose } from './broker-statement.ts';
+import { signPartyStatement, type PartyPurpose, type PartyStatement } from './broker-statement.ts';
 import { ClientError } from './client-error.ts';
 import { readAnswer, textOf } from './fields.ts';
 import { verifyServiceCertificate, type ServiceCertificate } from './service-certificate.ts';
@@ -64,6 +64,8 @@ export interface PartyVoice {
   readonly party: string;
   /** The party's private keys that are at hand. */
   readonly keys: readonly CryptoKey[];
+  /** Brings what people elsewhere signed: the same statement, a compact JWS by each (`signPartyStatement`). */
+  readonly others?: (statement: PartyStatement) => Promise<readonly string[]>;
 }
 
 /** A counter's next step. */
@@ -88,6 +90,11 @@ export class BrokerClient {
     const baseUrl = address.baseUrl.replace(/\/+$/, '');
     this.#address = { ...address, baseUrl };
     this.#channel = new BrokerChannel(this.#address);
+  }
+
+  /** Verifies the broker and opens the channel to it, unless that was done; the checks say why not. */
+  open(): Promise<Verification<undefined>> {
+    return this.#channel.open();
   }
 
   /** Asks for a secret, and gives it only where rule 6 of design 2.1 holds: install nothing else. */
@@ -323,19 +330,20 @@ export class BrokerClient {
     return refusedVerification(answer);
   }
 
-  async #challenge(): Promise<Bytes | BrokerRefusal> {
-    const answer = await this.#channel.call('POST', '/v1/challenge', {});
+  async #challenge(path = '/v1/challenge'): Promise<Bytes | BrokerRefusal> {
+    const answer = await this.#channel.call('POST', path, {});
     if (isRefusal(answer)) return answer;
     return readAnswer('challenge', () => decodeBase64url(textOf(answer, 'nonce'), 'nonce'));
   }
 
   async #say(purpose: PartyPurpose, voice: PartyVoice, what: JsonObject): Promise<string[]> {
-    const challenge = await this.#challenge();
+    const challenge = await this.#challenge('/v1/challenge/party');
     if ('status' in challenge) throw refused(challenge);
     const { manifest } = this.#address;
     const nonce = encodeBase64url(challenge);
     const statement = { ...what, purpose, party: voice.party, manifest: manifest.id, nonce };
-    return Promise.all(voice.keys.map((key) => signPartyStatement(statement, key)));
+    const own = await Promise.all(voice.keys.map((key) => signPartyStatement(statement, key)));
+    return [...own, ...((await voice.others?.(statement)) ?? [])];
   }
 
   #expect(answer: JsonObject | BrokerRefusal): JsonObject {

@@ -14,19 +14,19 @@ export type PartyPurpose =
   | 'override-witness'
   | 'vault-import';
 
+/** What a party says, as each of its keys signs it. */
+export type PartyStatement = {
+  readonly purpose: PartyPurpose;
+  readonly party: string;
+  /** Id of the manifest in force. */
+  readonly manifest: string;
+} & JsonObject;
+
 /**
  * What one key of a party says to the party's broker. More than half of the party's keys must sign
  * the very same statement: `nonce` is one that the broker gave for it.
  */
-export function signPartyStatement(
-  statement: {
-    readonly purpose: PartyPurpose;
-    readonly party: string;
-    /** Id of the manifest in force. */
-    readonly manifest: string;
-  } & JsonObject,
-  key: CryptoKey,
-): Promise<string> {
+export function signPartyStatement(statement: PartyStatement, key: CryptoKey): Promise<string> {
   const header = { typ: PARTY_STATEMENT_TYP };
   return signJws({ alg: 'ES256', key, header, payload: encodeUtf8(canonicalJson(statement)) });
 }

@@ -103,4 +103,5 @@ export {
   PARTY_STATEMENT_TYP,
   signPartyStatement,
   type PartyPurpose,
+  type PartyStatement,
 } from './broker-statement.ts';

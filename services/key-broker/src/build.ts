@@ -10,7 +10,7 @@ import { Leases } from './release/leases.ts';
 import { PartySecrets } from './release/party-secrets.ts';
 import type { Store } from '@cloister/service';
 import { createCallerGate, IssuerKeys } from './trust/caller-gate.ts';
-import { NonceMemory } from './trust/nonce-memory.ts';
+import { NonceMemory, PARTY_NONCE_MS } from './trust/nonce-memory.ts';
 import { Vault, type VaultDeps } from './vault/vault.ts';
 
 /** What the parts are put together from. */
@@ -50,6 +50,7 @@ export function build(options: BuildOptions): BuiltApps {
     ...options,
     cache,
     nonces,
+    partyNonces: new NonceMemory(random, () => now().getTime(), PARTY_NONCE_MS),
     secrets,
     leases: new Leases(broker, { nonces, random, cache }),
     certificates: new Certificates(broker, { nonces, random, cache }),

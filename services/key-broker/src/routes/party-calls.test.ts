@@ -28,8 +28,8 @@ const call = async (method: string, path: string, body: object): Promise<string>
   const { type, detail = '' } = JSON.parse(text) as { type: string; detail?: string };
   return `${answer.status} ${type.replace('urn:cloister:', '')} ${detail}`.trim();
 };
-const nonceOf = async () =>
-  (JSON.parse(await call('POST', '/v1/challenge', {})) as { nonce: string }).nonce;
+const nonceOf = async (path = '/v1/challenge/party') =>
+  (JSON.parse(await call('POST', path, {})) as { nonce: string }).nonce;
 const digestOf = (value: Bytes) => createHash('sha256').update(value).digest('hex');
 
 interface Said {
@@ -68,7 +68,19 @@ describe('what a party says to its broker', () => {
 
   it('is heard soon or not at all', async () => {
     const body = await importBody(random(32));
-    world.pass(121);
+    world.pass(86_401);
+    assert.equal(await call('PUT', PATH, body), '401 nonce_unknown');
+  });
+
+  it('is heard a day later: people sign it at several places', async () => {
+    const body = await importBody(random(32));
+    world.pass(86_000);
+    assert.match(await call('PUT', PATH, body), /^{"version"/);
+  });
+
+  it('is not heard over a nonce that was given for evidence', async () => {
+    const nonce = await nonceOf('/v1/challenge');
+    const body = await importBody(random(32), { rest: { nonce } });
     assert.equal(await call('PUT', PATH, body), '401 nonce_unknown');
   });
 

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import * as v from 'valibot';
-import { decodeBase64url, type JsonValue } from '@cloister/bytes';
+import { decodeBase64url, encodeBase64url, type JsonValue } from '@cloister/bytes';
 import type { PartyPurpose } from '@cloister/client';
 import { parseJwk } from '@cloister/crypto';
 import { BrokerError } from '../broker-error.ts';
@@ -24,7 +24,8 @@ import type { InnerEnv } from './service-calls.ts';
 /** What the calls of the broker's own party need. */
 export interface PartyCallDeps {
   readonly broker: Broker;
-  readonly nonces: NonceMemory;
+  /** Those that statements of the party are made over: good for a day. */
+  readonly partyNonces: NonceMemory;
   readonly secrets: PartySecrets;
   readonly counters: Counters;
   readonly recovery: Recovery;
@@ -79,7 +80,7 @@ const shareBody = v.strictObject({ share: v.custom<JsonValue>(() => true) });
  * the party's keys signed, over a nonce of this broker (`POST /v1/challenge/party`), used once.
  */
 export function partyCallRoutes(app: Hono<InnerEnv>, deps: PartyCallDeps): void {
-  const { broker, nonces, secrets, counters, recovery } = deps;
+  const { broker, partyNonces, secrets, counters, recovery } = deps;
   const hear = async (statements: readonly string[], purpose: PartyPurpose) => {
     const manifest = broker.requireTrust();
     const statement = await verifyPartyStatement(statements, {
@@ -88,10 +89,16 @@ export function partyCallRoutes(app: Hono<InnerEnv>, deps: PartyCallDeps): void 
       manifest,
     });
     const { nonce } = statement.payload;
-    if (typeof nonce !== 'string' || !nonces.take(decodeBase64url(nonce, 'nonce')))
+    if (typeof nonce !== 'string' || !partyNonces.take(decodeBase64url(nonce, 'nonce')))
       throw new BrokerError('nonce_unknown');
     return statement;
   };
+
+  // In every state in which the party may have something to say: also behind a witness.
+  app.post('/v1/challenge/party', (c) => {
+    broker.requireOpen();
+    return c.json({ nonce: encodeBase64url(partyNonces.make()) });
+  });
 
   app.put('/v1/secrets/:name', async (c) => {
     const { name } = c.req.param();

@@ -65,7 +65,6 @@ export function serviceCallRoutes(app: Hono<InnerEnv>, deps: ServiceCallDeps): v
   const callerOf = (c: Context<InnerEnv>, services: readonly string[]) =>
     callers(c.req.raw, c.env.binding, { manifest: broker.requireTrust(), services });
 
-  // In every state in which somebody may have something to say: the party's quorum has, behind a witness.
   app.post('/v1/challenge', (c) => {
     broker.requireOpen();
     return c.json({ nonce: encodeBase64url(nonces.make()) });

@@ -52,12 +52,14 @@ export function stateRoutes(
 
 async function describeState(broker: Broker, recovery: Recovery): Promise<JsonObject> {
   const { phase, trust, pending, party } = broker;
-  const tree = broker.opened?.journal.tree;
+  const { journal, keys } = broker.opened ?? {};
+  const tree = journal?.tree;
   const progress = await recovery.progress();
   const { seen } = broker.gate;
   return {
     state: phase,
     party,
+    ...(keys === undefined ? {} : { brokerKey: keys.thumbprint }),
     ...(trust === undefined ? {} : { manifest: trust.id, serial: trust.manifest.serial }),
     ...(pending === undefined
       ? {}

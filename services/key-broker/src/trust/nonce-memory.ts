@@ -1,7 +1,9 @@
 import { encodeHex, type Bytes } from '@cloister/bytes';
 
-/** How long a nonce of this broker is good, milliseconds. */
-const LIFE_MS = 120_000;
+/** How long a nonce for evidence is good, milliseconds: it is made at once. */
+export const EVIDENCE_NONCE_MS = 120_000;
+/** How long one for a party's statement is good: people at several places have to sign it. */
+export const PARTY_NONCE_MS = 24 * 3_600_000;
 const LENGTH = 32;
 const CAPACITY = 100_000;
 
@@ -10,10 +12,16 @@ export class NonceMemory {
   readonly #ends = new Map<string, number>();
   readonly #random: (length: number) => Bytes;
   readonly #now: () => number;
+  readonly #life: number;
 
-  constructor(random: (length: number) => Bytes, now: () => number) {
+  constructor(
+    random: (length: number) => Bytes,
+    now: () => number,
+    life: number = EVIDENCE_NONCE_MS,
+  ) {
     this.#random = random;
     this.#now = now;
+    this.#life = life;
   }
 
   /** A fresh nonce; of too many, the oldest is forgotten. */
@@ -24,7 +32,7 @@ export class NonceMemory {
       if (end > now && this.#ends.size < CAPACITY) break;
       this.#ends.delete(old);
     }
-    this.#ends.set(encodeHex(nonce), now + LIFE_MS);
+    this.#ends.set(encodeHex(nonce), now + this.#life);
     return nonce;
   }
 
