@@ -143,6 +143,24 @@ const CASES: readonly Case[] = [
     'policy.attributes',
   ],
   [
+    'an enclave in 32-bit mode',
+    { ...sgx, attributes: '01'.padEnd(32, '0') },
+    {},
+    'policy.attributes',
+  ],
+  [
+    'an enclave with the key of the launch enclave',
+    { ...sgx, attributes: '25'.padEnd(32, '0') },
+    {},
+    'policy.attributes',
+  ],
+  [
+    'an enclave with a MISCSELECT that nobody knows',
+    { ...sgx, miscSelect: '00000001' },
+    {},
+    'policy.attributes',
+  ],
+  [
     'another MRENCLAVE',
     sgx,
     { sgx: { mrenclave: [] } },

@@ -36,7 +36,8 @@ describe('evidence of a confidential VM of Azure', () => {
     const json = parseJsonObject(decodeUtf8(GOOD));
     const quote = json['tpm_quote'] as JsonObject;
     const change = (changes: JsonObject) => JSON.stringify(sorted({ ...json, ...changes }));
-    const inQuote = (changes: JsonObject) => change({ tpm_quote: sorted({ ...quote, ...changes }) });
+    const inQuote = (changes: JsonObject) =>
+      change({ tpm_quote: sorted({ ...quote, ...changes }) });
     for (const name of Object.keys(json)) refuses(JSON.stringify(without(json, name)));
     for (const name of Object.keys(quote)) refuses(change({ tpm_quote: without(quote, name) }));
     refuses(change({ more: 1 }));

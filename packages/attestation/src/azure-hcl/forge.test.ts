@@ -2,9 +2,8 @@
  * Makes Azure HCL reports that verify under roots of our own, and lets a test spoil exactly one
  * thing before it is signed. Not a test of its own.
  */
-import assert from 'node:assert/strict';
 import { concatBytes, encodeUtf8, Writer, type Bytes } from '@cloister/bytes';
-import { jwkFromSpki, sha256 } from '@cloister/crypto';
+import { jwkFromSpki, sha256, type Jwk } from '@cloister/crypto';
 import { forge } from '../intel/forge.test.ts';
 import { AT, forgeReport, type SnpEdits } from '../snp/forge.test.ts';
 import type { TpmQuote } from './tpm-quote.ts';
@@ -16,13 +15,12 @@ const PKCS1 = {
   modulusLength: 2048,
   publicExponent: Uint8Array.of(1, 0, 1),
 };
-export const [ak, otherAk] = await Promise.all(
-  [0, 1].map(() => crypto.subtle.generateKey(PKCS1, true, ['sign', 'verify'])),
-);
-assert.ok(ak && otherAk);
-export const akJwk = jwkFromSpki(
-  new Uint8Array(await crypto.subtle.exportKey('spki', ak.publicKey)),
-);
+export const makeAk = (modulusLength = 2048): Promise<CryptoKeyPair> =>
+  crypto.subtle.generateKey({ ...PKCS1, modulusLength }, true, ['sign', 'verify']);
+export const jwkOf = async ({ publicKey }: CryptoKeyPair): Promise<Jwk> =>
+  jwkFromSpki(new Uint8Array(await crypto.subtle.exportKey('spki', publicKey)));
+export const [ak, otherAk] = await Promise.all([makeAk(), makeAk()]);
+export const akJwk = await jwkOf(ak);
 export const NONCE = encodeUtf8('a nonce of the caller');
 export const PCRS = Array.from({ length: 24 }, (_, i) => new Uint8Array(32).fill(i));
 
@@ -124,8 +122,7 @@ export async function forgeTpmQuote(edits: HclEdits): Promise<TpmQuote> {
   writer.u32be(1).u16be(0x000b).u8(3).bytes(bitmap);
   const plain = writer.u16be(32).bytes(digest).finish();
   const message = edits.attest?.(plain) ?? plain;
-  const key = edits.quoteSigner ?? ak?.privateKey;
-  assert.ok(key);
+  const key = edits.quoteSigner ?? ak.privateKey;
   const signature = new Uint8Array(await crypto.subtle.sign(PKCS1.name, key, message));
   return { message, signature, pcrs: edits.pcrs ?? pcrs };
 }

@@ -6,6 +6,7 @@ import {
   decodeBase64url,
   decodeHex,
   decodeUtf8,
+  encodeHex,
   encodeUtf8,
   MalformedError,
   type Bytes,
@@ -21,6 +22,9 @@ import { parseTpmAttest, type TpmQuote } from './tpm-quote.ts';
 import { verifyHclReport, type HclReportOptions } from './verify-hcl-report.ts';
 import {
   akJwk,
+  jwkOf,
+  makeAk,
+  NONCE,
   PCRS,
   CLAIMS,
   otherAk,
@@ -45,6 +49,7 @@ describe('verifyHclReport', () => {
       assert.deepEqual(claims.runtime.kids, ['HCLAkPub', 'HCLEkPub']);
       assert.equal(claims.runtime.userData, 'ab'.repeat(64));
       assert.equal(claims.runtime.vmConfiguration['secure-boot'], true);
+      assert.equal(claims.qualifyingData, encodeHex(NONCE));
       assert.deepEqual(claims.pcrs, {
         '0': '00'.repeat(32),
         '4': '04'.repeat(32),
@@ -65,6 +70,7 @@ describe('verifyHclReport', () => {
     const result = await verifyHclReport(blob, rest);
     assert.ok(result.ok);
     assert.deepEqual(result.claims.pcrs, {});
+    assert.equal(result.claims.qualifyingData, undefined);
     const skipped = result.checks.filter(({ outcome }) => outcome === 'skipped');
     assert.ok(skipped.some(({ check }) => check === 'TPM quote'));
     const old = await verifyHclReport(blob, { ...rest, tpmQuote: await forgeTpmQuote({}) });
@@ -72,6 +78,7 @@ describe('verifyHclReport', () => {
   });
 });
 
+const shortAk = await makeAk(1024);
 const cut = (bytes: Bytes) => bytes.subarray(0, -1);
 const put =
   (at: number, ...values: number[]) =>
@@ -120,12 +127,16 @@ const CASES: readonly (readonly [what: string, code: string, edits: HclEdits])[]
   ['another hash than the report was made with', 'hcl.binding', { blob: put(1228, 2) }],
   ['a hardware report with a bit changed', 'snp.signature', { blob: put(32 + 0x90, 0) }],
   ['hardware evidence that is too old', 'snp.chain', { options: { at: later(900) } }],
-  [
-    'a quote by another key',
-    'tpm.signature',
-    { ...(otherAk && { quoteSigner: otherAk.privateKey }) },
-  ],
+  ['a quote by another key', 'tpm.signature', { quoteSigner: otherAk.privateKey }],
   ['claims without an attestation key', 'tpm.signature', { claims: withKeys([]) }],
+  [
+    'an attestation key that is too short',
+    'tpm.signature',
+    {
+      quoteSigner: shortAk.privateKey,
+      claims: withKeys([{ kid: 'HCLAkPub', ...(await jwkOf(shortAk)) }]),
+    },
+  ],
   ['something that no TPM made', 'tpm.format', { attest: put(0, 0) }],
   ['another kind of attestation', 'tpm.format', { attest: put(5, 0x17) }],
   ['a quote cut short', 'tpm.format', { attest: cut }],

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { concatBytes, encodeHex, encodeUtf8, type Bytes, type JsonObject } from '@cloister/bytes';
-import { jwkFromSpki, sha256 } from '@cloister/crypto';
+import { sha256 } from '@cloister/crypto';
 import { encodeAzureEvidence, parseAzureEvidence } from '../azure-hcl/azure-evidence.ts';
-import { akJwk, CLAIMS, otherAk } from '../azure-hcl/forge.test.ts';
+import { akJwk, CLAIMS, jwkOf, otherAk } from '../azure-hcl/forge.test.ts';
 import type { EvidenceEnvelope } from '../evidence/envelope.ts';
 import { strangerCa, strangerVek } from '../snp/forge.test.ts';
 import {
@@ -18,10 +18,7 @@ import { isVerified } from './verified-peer.ts';
 import type { PeerTrust } from './verify-peer.ts';
 
 const { stage, manifest, change, verify } = await createAzureStage();
-assert.ok(otherAk);
-const otherJwk = jwkFromSpki(
-  new Uint8Array(await crypto.subtle.exportKey('spki', otherAk.publicKey)),
-);
+const otherJwk = await jwkOf(otherAk);
 const zero = new Uint8Array(32);
 
 async function assertOnly(

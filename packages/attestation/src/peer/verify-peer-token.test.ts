@@ -76,6 +76,7 @@ describe('verifyPeer refuses, by one check of its token alone,', () => {
     ['x-ms-sgx-svn', 4],
     ['x-ms-sgx-is-debuggable', true],
     ['x-ms-sgx-config-id', 'a3'.repeat(64)],
+    ['x-ms-sgx-config-svn', 1],
   ] as const) {
     it(`a token with another ${name}`, async () => {
       await assertOnly(
