@@ -20,6 +20,7 @@ import {
 } from '../../tools/test-databases.ts';
 import { random, unavailable } from '../../tools/test-replicas.ts';
 import { REWRAP } from './directory.ts';
+import type { Ledger } from './ledger.ts';
 
 /** More than one transaction of the rewrapper takes. */
 const MANY = 150;
@@ -132,15 +133,16 @@ for (const kind of databaseKinds()) {
           return [two];
         },
       });
+      await renewing.ownKey('service');
       const ledger = await open(database);
       await ledger.rewrap();
       await assert.rejects(add(behind, 'p2'), { name: 'UnavailableError', code: 'not_ready' });
       // What is there already can still be read by the one that is behind.
       await assertReadable(behind, ['p1']);
       behind.useTenantKeys(BOTH);
-      await add(behind, 'p2');
       await add(renewing, 'p3');
       assert.equal(asked, 1);
+      await add(behind, 'p2');
       await close(behind, renewing, ledger);
       await assertReadableByTwo(database, ['p1', 'p2', 'p3']);
     });
@@ -252,6 +254,29 @@ for (const kind of databaseKinds()) {
       assert.equal(started.directory.rewrappedTo, 2);
       await assertReadable(started, ['p1']);
       await close(ledger, started);
+    });
+
+    it('reads a wrap while another one wraps it anew and says that nothing is left', async () => {
+      const database = await written(kind, ['p1']);
+      const ledger = await open(database);
+      let isOpen = false;
+      const reading: Ledger = await open(
+        database,
+        {},
+        {
+          value: async (key) => {
+            const value = await database.store.value(key);
+            if (key !== 'key/cursor' || !isOpen) return value;
+            await ledger.rewrap();
+            await reading.refresh();
+            return value;
+          },
+        },
+      );
+      isOpen = true;
+      assert.equal((await reading.ownKey('cursor')).id, 'cursor');
+      assert.equal(reading.directory.rewrappedTo, 2);
+      await close(ledger, reading);
     });
 
     it('wraps by a third key, and no longer by the second', async () => {

@@ -1,6 +1,6 @@
+import { TamperedError } from '@cloister/sealing';
 import { type Store, StoreError } from '@cloister/service';
 import { RefusedError } from '../refused-error.ts';
-import { TamperedError } from '@cloister/sealing';
 import { type Directory, REWRAP } from './directory.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 import { type LogKeys, OWN_KEYS, type StoredWrap } from './log-keys.ts';
@@ -38,6 +38,8 @@ export interface RewrapperOptions {
 
 /** How many keys a transaction changes: short enough that no request waits long behind it. */
 const BATCH = 64;
+/** Whoever is overtaken so often leaves it for later. */
+const MOST_PASSES = 100;
 
 /**
  * Wraps all keys by the current tenant key (design 4). It may end at any moment and begin again,
@@ -77,7 +79,7 @@ export class Rewrapper {
     if (notBefore !== undefined && now() < notBefore)
       return { version, rewrapped: 0, remaining: keys.countBelow(version, this.#ids()) };
     let rest = unseen();
-    for (; !this.#stopped; rest = unseen()) {
+    for (let passes = 0; passes < MOST_PASSES && !this.#stopped; passes++, rest = unseen()) {
       if (rest.length === 0 && (await this.#complete(version, seen, alsoWrite))) break;
       for (let at = 0; at < rest.length && !this.#stopped; at += BATCH)
         // oxlint-disable-next-line no-await-in-loop -- bounded transactions, one after the other
