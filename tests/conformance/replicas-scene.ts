@@ -92,8 +92,8 @@ export interface Scene {
   /** The address of the balancer. */
   readonly url: string;
   readonly transport: HttpClient;
-  /** Starts a replica; the balancer learns of it only when told. */
-  startReplica(name: string): Promise<Replica>;
+  /** Starts a replica, of other code where told; the balancer learns of it only when told. */
+  startReplica(name: string, entry?: string): Promise<Replica>;
   /** Verifies records at an address. */
   verify(baseUrl: string): Promise<VerifiedPeer>;
   /** A channel to a verified peer, by an address that may be another one's. */
@@ -126,8 +126,8 @@ export async function startScene(): Promise<Scene> {
     balancer,
     url: await balancer.listen(),
     transport,
-    async startReplica(name) {
-      const running = await supervisor.start(name, entryOf('records'), [
+    async startReplica(name, entry = entryOf('records')) {
+      const running = await supervisor.start(name, entry, [
         '--data',
         join(folder, name),
         '--postgres',

@@ -36,8 +36,11 @@ export interface Variant {
 /** How the code of a variant differs. */
 export interface VariantOptions {
   readonly service: ServiceName;
-  /** `own-keys`: makes keys of its own, as no broker gives it any. `receipt`: signs another output. */
-  readonly change: 'own-keys' | 'receipt';
+  /**
+   * `own-keys`: makes keys of its own, as no broker gives it any. `receipt`: signs another output.
+   * `release`: does the same as before, and is other code all the same, as the next release is.
+   */
+  readonly change: 'own-keys' | 'receipt' | 'release';
   readonly agreed: boolean;
 }
 
@@ -50,6 +53,7 @@ export function makeVariant({ service, change, agreed }: VariantOptions): Varian
   cpSync(join(source, 'src'), join(folder, 'src'), { recursive: true });
   const entry = join(folder, 'src', 'main.ts');
   if (change === 'own-keys') useOwnKeys(service, join(folder, 'src'));
+  else if (change === 'release') edit(entry, (text) => `${text}\n// The next release.\n`);
   else {
     edit(join(folder, 'src', 'receipt.ts'), (text) =>
       text.replace('    outputDigest,\n', "    outputDigest: '00'.repeat(32),\n"),
