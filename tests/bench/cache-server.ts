@@ -33,7 +33,13 @@ if (kind === 'through') {
     // Tokens are judged once per connection: here any one is good, and it is not measured.
     authenticate: async () => ({
       ok: true,
-      admission: { role, expires: Date.now() + 3_600_000, caller: {} as VerifiedCaller },
+      admission: {
+        role,
+        expires: Date.now() + 3_600_000,
+        ending: 'expired',
+        caller: {} as VerifiedCaller,
+        headTime: 0,
+      },
     }),
     openUpstream: (one, protocol) => upstream.open(one, protocol),
     version: upstream.version,

@@ -424,11 +424,9 @@ describe('the gate before a real Redis', { skip: redisMissing }, () => {
       };
       const { manifest } = await trust(scene.parties, draft, scene.manifest);
       const ended = once(client, 'close');
-      other.trust = {
-        manifest,
-        roles: rolesOf(manifest),
-        before: { manifest: scene.manifest, until: Date.now() + 900_000 },
-      };
+      const until = new Date(Date.now() + 900_000);
+      const bridge = { manifestId: scene.manifest.id, until };
+      other.trust = { agreement: { trust: manifest, bridge }, roles: rolesOf(manifest) };
       other.gate.recheck((admission) => judgeAgain(other.trust, admission, Date.now()));
       await ended;
       const { client: again, errors } = ioredis({ port: other.listening.port, tls });

@@ -8,8 +8,14 @@ export type Events = {
     readonly simulated: boolean;
   };
   readonly stopping: { readonly signal: 'SIGTERM' | 'SIGINT' };
-  readonly manifest: { readonly serial: number; readonly roles: number };
+  readonly manifest: {
+    readonly serial: number;
+    readonly roles: number;
+    /** Roles that cannot be read give nothing. */
+    readonly unreadable: number;
+  };
   readonly manifest_refused: { readonly code: SafeText };
+  readonly heads_failed: { readonly code: SafeText };
   readonly login_refused: { readonly code: SafeText };
   readonly failed: { readonly code: SafeText; readonly where: SafeText };
   readonly token_missing: { readonly code: SafeText };

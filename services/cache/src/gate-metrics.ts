@@ -1,13 +1,14 @@
 import type { Metrics } from '@cloister/service';
 import type { Gate } from './gate/gate.ts';
 import type { GateStats } from './gate/gate-deps.ts';
+import type { OpenedTrust } from './trust/open-trust.ts';
 
 /** The counts of a gate, and how they get into the metrics. */
 export interface GateMetrics extends GateStats {
   /** Adds what was counted on the way of requests since the last time. */
   flush(): void;
-  /** Shows the connections of a gate. */
-  show(gate: Gate): void;
+  /** Shows the connections of a gate, and whether the heads give it time. */
+  show(gate: Gate, time: Pick<OpenedTrust, 'hasTime' | 'headAge'>): void;
 }
 
 /**
@@ -35,7 +36,7 @@ export function createGateMetrics(metrics: Metrics): GateMetrics {
       bytes({ direction: 'out' }, stats.bytesOut - told.bytesOut);
       told = { requests: stats.requests, bytesIn: stats.bytesIn, bytesOut: stats.bytesOut };
     },
-    show: (gate) => {
+    show: (gate, time) => {
       metrics.gauge('cloister_cache_connections', 'Clients that are logged in.', () => {
         return gate.connections().open;
       });
@@ -46,6 +47,16 @@ export function createGateMetrics(metrics: Metrics): GateMetrics {
         'cloister_cache_unparsed_bytes',
         'Bytes of requests that are not yet whole.',
         () => stats.unparsed,
+      );
+      metrics.gauge(
+        'cloister_cache_time',
+        "1 while the heads of the hospital's broker give time; at 0 nobody is admitted.",
+        () => Number(time.hasTime()),
+      );
+      metrics.gauge(
+        'cloister_cache_head_age_seconds',
+        "Since the newest head of the hospital's broker; NaN without one.",
+        () => time.headAge() ?? Number.NaN,
       );
     },
   };

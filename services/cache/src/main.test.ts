@@ -10,17 +10,26 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseEnvelope, parseRuntimeData, type VerifiedPeer } from '@cloister/attestation';
+import {
+  headHash,
+  parseEnvelope,
+  parseRuntimeData,
+  type VerifiedPeer,
+} from '@cloister/attestation';
 import { parseJsonObject } from '@cloister/bytes';
 import { connectToGate, createRedisLink } from '@cloister/service';
+import { createFakeBroker, type FakeBroker } from './fake-broker.test.ts';
 import { redisMissing, startRedis, type RedisServer } from './redis-server.test.ts';
-import { createScene, makeToken, trust, type Scene } from './scene.test.ts';
+import { createScene, makeHead, makeToken, trust, type Scene } from './scene.test.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const start = (args: readonly string[]): ChildProcess =>
   spawn(process.execPath, ['--conditions=@cloister/source', MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+
+const urlOf = (server: ReturnType<typeof createServer>): string =>
+  `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
 const runtimeData = async (url: string) => {
   const answer = await fetch(`${url}/attestation/evidence`);
@@ -32,6 +41,8 @@ describe('the process', { skip: redisMissing }, () => {
   let redis: RedisServer;
   let scene: Scene;
   let issuer: ReturnType<typeof createServer>;
+  let broker: FakeBroker;
+  let brokerServer: ReturnType<typeof createServer>;
   let child: ChildProcess;
   const lines: string[] = [];
   const lineLike = async (pattern: RegExp): Promise<string> => {
@@ -51,7 +62,18 @@ describe('the process', { skip: redisMissing }, () => {
     folder = mkdtempSync(join(tmpdir(), 'cloister-cache-'));
     redis = await startRedis();
     scene = await createScene();
-    writeManifest((await trust(scene.parties, scene.draft)).file);
+    const { file } = await trust(scene.parties, scene.draft);
+    writeManifest(file);
+    broker = createFakeBroker([scene.head], file);
+    brokerServer = createServer((request, response) => {
+      void (async () => {
+        const answer = await broker.fetch(new Request(`http://broker${request.url}`));
+        response.writeHead(answer.status, { 'content-type': 'application/json' });
+        response.end(await answer.text());
+      })();
+    });
+    brokerServer.listen(0, '127.0.0.1');
+    await once(brokerServer, 'listening');
     issuer = createServer((request, response) => {
       if (request.url?.startsWith('/certs') === true)
         response.end(JSON.stringify({ keys: [{ ...scene.issuerJwk, alg: 'ES256', use: 'sig' }] }));
@@ -65,7 +87,9 @@ describe('the process', { skip: redisMissing }, () => {
       '--platform',
       join(folder, 'platform'),
       '--attestation',
-      `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`,
+      urlOf(issuer),
+      '--brokers',
+      `hospital=${urlOf(brokerServer)}`,
       '--redis',
       `unix:${redis.path}`,
     ]);
@@ -74,7 +98,10 @@ describe('the process', { skip: redisMissing }, () => {
   });
   after(async () => {
     child.kill('SIGKILL');
-    issuer.close();
+    for (const server of [issuer, brokerServer]) {
+      server.closeAllConnections();
+      server.close();
+    }
     await redis.stop();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -86,7 +113,9 @@ describe('the process', { skip: redisMissing }, () => {
     assert.equal(data.service, 'cache');
     assert.deepEqual(data.manifests, [scene.manifest.id]);
     const ready = await fetch(`${url}/health/ready`);
-    assert.deepEqual(await ready.json(), { ready: true, parts: { redis: true, manifest: true } });
+    const parts = { redis: true, manifest: true, heads: true };
+    assert.deepEqual(await ready.json(), { ready: true, parts });
+    assert.deepEqual(data.heads, [await headHash(scene.head)]);
     const peer = { tls: data.tls } as VerifiedPeer;
     const { cert, key } = scene.tls;
     const link = createRedisLink({
@@ -124,16 +153,19 @@ describe('the process', { skip: redisMissing }, () => {
       cache: { roles: { reader: '~records:public:* +@read' } },
     };
     const next = await trust(scene.parties, draft, scene.manifest);
-    writeManifest(next.file);
+    // The file is as it was: the hospital's broker names the next one in its head, and has it.
+    broker.manifests.push(next.file);
+    broker.push(await makeHead(scene, { manifest: next.manifest, logSize: 5 }));
     await once(socket, 'close');
     await lineLike(/("event":"manifest","serial":2)/);
-    for (let i = 0; i < 100; i++) {
-      if ((await runtimeData(url)).manifests[0] === next.manifest.id) break;
-      await sleep(25);
-    }
     const data = await runtimeData(url);
     assert.deepEqual(data.manifests, [next.manifest.id]);
     assert.equal(data.tls, peer.tls);
+    assert.deepEqual(data.heads, [await headHash(broker.heads[0] ?? '')]);
+    const behind = await fetch(`${url}/health/ready`);
+    assert.equal(behind.status, 200);
+    const parts = { redis: true, manifest: false, heads: true };
+    assert.deepEqual(await behind.json(), { ready: true, parts });
     writeManifest(next.file.replace('"serial":2', '"serial":3'));
     await lineLike(/("event":"manifest_refused")/);
     assert.equal((await fetch(`${url}/health/ready`)).status, 503);
@@ -151,25 +183,30 @@ describe('the process', { skip: redisMissing }, () => {
   });
 });
 
+const ADDRESSES = [
+  '--attestation',
+  'http://127.0.0.1:1',
+  '--brokers',
+  'hospital=http://127.0.0.1:1',
+];
+
 describe('a process that is told something it cannot use', () => {
   for (const [what, args, words] of [
     ['no Redis', [], 'manifest: needed'],
     [
       'a manifest that is not there',
-      ['--manifest', '/nowhere', '--attestation', 'http://127.0.0.1:1', '--redis', 'unix:/r'],
+      [...ADDRESSES, '--manifest', '/nowhere', '--redis', 'unix:/r'],
       'manifest: cannot be read',
     ],
     [
       'a Redis elsewhere',
-      [
-        '--manifest',
-        '/nowhere',
-        '--attestation',
-        'http://127.0.0.1:1',
-        '--redis',
-        'redis://10.0.0.1',
-      ],
+      [...ADDRESSES, '--manifest', '/nowhere', '--redis', 'redis://10.0.0.1'],
       'this machine',
+    ],
+    [
+      'no broker',
+      ['--attestation', 'http://127.0.0.1:1', '--manifest', '/nowhere', '--redis', 'unix:/r'],
+      'brokers: needed',
     ],
   ] as const)
     it(`ends with code 2: ${what}`, async () => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import {
   encodeRuntimeData,
+  HeadKeeper,
+  headHash,
   keysOf,
   manifestId,
   parseManifest,
   reportDataFor,
+  signHead,
   signManifest,
   signToken,
   verifyManifest,
@@ -19,7 +22,7 @@ import { createGateStats, type CountingStats } from './counting-stats.test.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { LIMITS, type GateLimits } from './gate/limits.ts';
 import { listenTls, type Listening } from './listen-tls.ts';
-import { createAuthenticate, type GateTrust } from './trust/authenticate.ts';
+import { createAuthenticate, type GateTrust, type NamedHeadJudge } from './trust/authenticate.ts';
 import { openUpstream, type Upstream } from './upstream/upstream.ts';
 import type { RedisServer } from './redis-server.test.ts';
 
@@ -41,6 +44,10 @@ export interface Scene {
   readonly enc: Jwk;
   readonly draft: JsonObject;
   readonly manifest: TrustedManifest;
+  /** With what the hospital's broker signs. */
+  readonly broker: CryptoKeyPair;
+  /** The head that tokens name unless told: of the time when the scene was made. */
+  readonly head: string;
   /** The caller's TLS key. */
   readonly tls: TlsKey;
 }
@@ -88,7 +95,8 @@ export async function trust(
 }
 
 export async function createScene(roles: Readonly<Record<string, string>> = ROLES): Promise<Scene> {
-  const [hospital, platform, issuerKeys, sig] = await Promise.all([
+  const [hospital, platform, issuerKeys, sig, broker] = await Promise.all([
+    makeP256(),
     makeP256(),
     makeP256(),
     makeP256(),
@@ -115,7 +123,10 @@ export async function createScene(roles: Readonly<Record<string, string>> = ROLE
     serial: 1,
     lease: 900,
     parties: {
-      hospital: { keys: [await publicJwk(hospital)] },
+      hospital: {
+        keys: [await publicJwk(hospital)],
+        broker: { sig: await publicJwk(broker) },
+      },
       platform: { keys: [await publicJwk(platform)] },
     },
     quorum: { update: { of: Object.keys(parties), min: 2 } },
@@ -138,7 +149,50 @@ export async function createScene(roles: Readonly<Record<string, string>> = ROLE
     enc: await publicJwk(enc),
     draft,
     manifest,
+    broker,
+    head: await makeHead({ broker, manifest }),
     tls: await makeTlsKey('records'),
+  };
+}
+
+/** What a test changes of a head of the hospital's broker. */
+export interface HeadChanges {
+  readonly manifest?: TrustedManifest;
+  /** Seconds since 1970. */
+  readonly time?: number;
+  readonly logSize?: number;
+  readonly key?: CryptoKey;
+}
+
+/** A head of the hospital's broker. */
+export async function makeHead(
+  scene: Pick<Scene, 'broker' | 'manifest'>,
+  changes: HeadChanges = {},
+): Promise<string> {
+  const { id, manifest } = changes.manifest ?? scene.manifest;
+  const { time = Math.floor(Date.now() / 1000), logSize = 4 } = changes;
+  const { deployment, serial } = manifest;
+  const logRoot = encodeHex(new Uint8Array(32).fill(logSize));
+  return signHead(
+    { deployment, party: 'hospital', manifest: id, serial, time, logSize, logRoot },
+    changes.key ?? scene.broker.privateKey,
+  );
+}
+
+/** Judges by some heads, as the gate does by those that it follows. */
+export async function judgeBy(
+  manifest: TrustedManifest,
+  heads: readonly string[],
+  now: () => number,
+): Promise<NamedHeadJudge> {
+  const keeper = new HeadKeeper({ manifest, ownParty: 'hospital', now: () => new Date(now()) });
+  for (const head of heads) {
+    const verdict = await keeper.add(head);
+    assert.ok(verdict.ok, verdict.ok ? '' : verdict.code);
+  }
+  return async (hashes) => {
+    const own = keeper.check();
+    return own.ok ? keeper.judge(hashes) : own;
   };
 }
 
@@ -147,6 +201,8 @@ export interface TokenChanges {
   readonly service?: string;
   readonly manifests?: readonly string[];
   readonly tls?: string | undefined;
+  /** Hashes of the heads that it names. */
+  readonly heads?: readonly string[];
   readonly iat?: number;
   readonly exp?: number;
   readonly payload?: (payload: JsonObject) => JsonObject;
@@ -164,6 +220,7 @@ export async function makeToken(scene: Scene, changes: TokenChanges = {}): Promi
       { ...scene.enc, use: 'enc' },
     ],
     ...(tls === undefined ? {} : { tls }),
+    heads: changes.heads ?? [await headHash(scene.head)],
   };
   const iat = changes.iat ?? Math.floor(Date.now() / 1000) - 5;
   const payload = {
@@ -213,13 +270,15 @@ export async function startGate(
   const upstream = await openUpstream(redis.address, [...roles.values()]);
   const stats = createGateStats();
   const serverTls = await makeTlsKey('cache');
-  const running = { ahead: 0, trust: { manifest: scene.manifest, roles } as GateTrust };
+  const trusted: GateTrust = { agreement: { trust: scene.manifest }, roles };
+  const running = { ahead: 0, trust: trusted };
   const now = (): number => Date.now() + running.ahead;
   const gate = createGate({
     limits: { ...LIMITS, ...limits },
     now,
     authenticate: createAuthenticate({
       trust: () => running.trust,
+      judgeHeads: await judgeBy(scene.manifest, [scene.head], now),
       fetchIssuerKeys: () => Promise.resolve([scene.issuerJwk]),
       now,
     }),

@@ -172,6 +172,8 @@ class LocalLine {
         : [
             this.#run('cache', [
               ...to,
+              '--brokers',
+              flagOf(brokers),
               '--manifest',
               places.manifest,
               '--redis',

@@ -4,11 +4,11 @@ import { argumentLimit } from '../access/check-request.ts';
 import type { CommandSpec } from '../access/command-table.ts';
 import { encodeError, encodeRequest } from '../resp/encode.ts';
 import { RequestParser } from '../resp/request-parser.ts';
-import type { Admission, ConnectionDeps, CutReason } from './gate-deps.ts';
+import type { Admission, AdmissionEnd, ConnectionDeps, CutReason } from './gate-deps.ts';
 import { Outlet } from './outlet.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Session, type SessionWay } from './session-steps.ts';
-import { ANSWERS, type Hello, type Login } from './session.ts';
+import { ANSWERS, ENDED, type Hello, type Login } from './session.ts';
 import { letRead, mayShare, type Way } from './way.ts';
 
 /** `fresh` until the login; `busy` while a token is verified; `closing` until replies are out. */
@@ -86,13 +86,13 @@ export class Connection {
   }
 
   /** Lets its admission end sooner. */
-  shorten(expires: number): void {
+  shorten({ expires, ending }: AdmissionEnd): void {
     const admission = this.#admission;
     if (admission !== undefined && expires < admission.expires)
-      this.#admission = { ...admission, expires };
+      this.#admission = { ...admission, expires, ending };
   }
 
-  /** Looks at what time has brought: an expired token, a login that did not come, a stall. */
+  /** Looks at what time has brought: an admission's end, a login that did not come, a stall. */
   sweep(now: number): void {
     const { limits } = this.#deps;
     if (this.#state === 'closed') return;
@@ -100,7 +100,7 @@ export class Connection {
       if (now - this.#closingSince > limits.closingMs) this.#client.destroy();
     } else if (this.#admission === undefined) {
       if (now - this.#born > limits.loginMs) this.cut('login_timeout');
-    } else if (now >= this.#admission.expires) this.cut('expired');
+    } else if (now >= this.#admission.expires) this.cut(this.#admission.ending);
     else if (this.#toClient.isStalled(now, limits.stallMs)) this.cut('slow_reader');
     else if (this.#way?.isStalled(now, limits.stallMs) === true) this.cut('upstream_stalled');
     else if (
@@ -207,9 +207,9 @@ export class Connection {
       case 'strike':
         this.#strike(step.answer);
         break;
-      case 'expired':
-        this.#relay.answer(ANSWERS.expired);
-        this.#close('expired');
+      case 'ended':
+        this.#relay.answer(ENDED[step.ending]);
+        this.#close(step.ending);
         break;
       case 'quit':
         this.#relay.answer(ANSWERS.ok);

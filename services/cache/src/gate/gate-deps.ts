@@ -6,12 +6,22 @@ import type { GateLimits } from './limits.ts';
 import type { Login } from './session.ts';
 import type { Way, WayEvents } from './way.ts';
 
-/** What a token has earned: a role, for as long as the token and the manifest last. */
-export interface Admission {
-  readonly role: Role;
+/** What ends an admission: the token, the lease since its head, or the bridge from a manifest. */
+export type Ending = 'expired' | 'lease' | 'manifest';
+
+/** When an admission ends, and by what. */
+export interface AdmissionEnd {
   /** Milliseconds since 1970. */
   readonly expires: number;
+  readonly ending: Ending;
+}
+
+/** What a token has earned: a role, for as long as the token, its head and the manifest last. */
+export interface Admission extends AdmissionEnd {
+  readonly role: Role;
   readonly caller: VerifiedCaller;
+  /** Of the newest head of the own party that the token names; seconds since 1970. */
+  readonly headTime: number;
 }
 
 /** What came of a login; the code says which check failed. */
@@ -25,8 +35,7 @@ export type CutReason =
   | 'login_timeout'
   | 'strikes'
   | 'protocol'
-  | 'expired'
-  | 'manifest'
+  | Ending
   | 'slow_reader'
   | 'idle'
   | 'memory'

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Connection } from './connection.ts';
-import type { Admission, ConnectionDeps, GateDeps } from './gate-deps.ts';
+import type { Admission, AdmissionEnd, ConnectionDeps, GateDeps } from './gate-deps.ts';
 import { ANSWERS } from './session.ts';
 import { createSharedWays } from './shared-ways.ts';
 import { ownWay } from './way.ts';
@@ -13,10 +13,10 @@ export interface Gate {
   /** Takes a client; `tls` is the SHA-256 of the SPKI of the certificate whose key it has shown. */
   accept(socket: Duplex, tls: string | undefined): void;
   /**
-   * Judges all that are logged in once more: `judge` gives the new end of an admission, in
-   * milliseconds since 1970; those for whom there is none are cut.
+   * Judges all that are logged in once more: `judge` gives the new end of an admission; those for
+   * whom there is none are cut.
    */
-  recheck(judge: (admission: Admission) => number | undefined): void;
+  recheck(judge: (admission: Admission) => AdmissionEnd | undefined): void;
   /** Looks at what time has brought; the gate does so by itself four times a second. */
   sweep(): void;
   readonly connections: () => { readonly fresh: number; readonly open: number };
@@ -69,9 +69,9 @@ export function createGate(options: GateDeps): Gate {
       for (const connection of connections) {
         const { admission } = connection;
         if (admission === undefined) continue;
-        const expires = judge(admission);
-        if (expires === undefined) connection.cut('manifest');
-        else connection.shorten(expires);
+        const end = judge(admission);
+        if (end === undefined) connection.cut('manifest');
+        else connection.shorten(end);
       }
     },
     sweep,

@@ -1,7 +1,7 @@
 import { checkRequest, lookUp, type Denial } from '../access/check-request.ts';
 import type { CommandSpec } from '../access/command-table.ts';
 import type { RequestParser } from '../resp/request-parser.ts';
-import type { Admission } from './gate-deps.ts';
+import type { Admission, Ending } from './gate-deps.ts';
 import {
   ANSWERS,
   answerSession,
@@ -33,7 +33,8 @@ export type Step =
   | { readonly kind: 'deny'; readonly answer: Buffer; readonly denial: Denial }
   /** As `answer`; who gets too many of these is sent away. */
   | { readonly kind: 'strike'; readonly answer: Buffer }
-  | { readonly kind: 'expired' }
+  /** The admission has ended. */
+  | { readonly kind: 'ended'; readonly ending: Ending }
   | { readonly kind: 'quit' };
 
 /** What a session has to know of the client's connection to Redis. */
@@ -94,7 +95,7 @@ export class Session {
       if (command === 'auth') return readLogin(request);
       return command === 'hello' ? this.#readHello(request, false, way) : strike(ANSWERS.noAuth);
     }
-    if (context.now >= admission.expires) return { kind: 'expired' };
+    if (context.now >= admission.expires) return { kind: 'ended', ending: admission.ending };
     if (this.#mustSubscribe(command)) return this.#deny('arguments', ANSWERS.subscribed);
     if (command === undefined) return this.#deny('command', encodeDenied('command', request));
     if (typeof command !== 'string') {

@@ -1,6 +1,7 @@
 import type { Denial } from '../access/check-request.ts';
 import { encodeBulk, encodeError, encodeInteger, encodeMap, encodeSimple } from '../resp/encode.ts';
 import type { RequestParser } from '../resp/request-parser.ts';
+import type { Ending } from './gate-deps.ts';
 
 /** What a login shows: a token, and the name that may go with it. */
 export interface Login {
@@ -32,7 +33,6 @@ export const ANSWERS = {
   helloFirst: encodeError(
     'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
   ),
-  expired: encodeError('NOAUTH the token has expired'),
   syntax: encodeError('ERR syntax error'),
   arguments: encodeError('ERR wrong number of arguments'),
   unavailable: encodeError('ERR the cache cannot be reached'),
@@ -46,6 +46,13 @@ export const ANSWERS = {
   tooManySubscriptions: encodeError('ERR too many subscriptions'),
   otherRole: encodeError('WRONGPASS a connection keeps its role'),
 } as const;
+
+/** What a command is told that came after the end of its admission. */
+export const ENDED: Readonly<Record<Ending, Buffer>> = {
+  expired: encodeError('NOAUTH the token has expired'),
+  lease: encodeError('NOAUTH the token is older than the lease'),
+  manifest: encodeError('NOAUTH the token names a manifest that is no longer in force'),
+};
 
 /** Reads `AUTH token` or `AUTH user token`. */
 export function readAuth(request: RequestParser): Login | undefined {

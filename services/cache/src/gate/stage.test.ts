@@ -4,7 +4,7 @@ import type { VerifiedCaller } from '@cloister/attestation';
 import { parseRole } from '../access/role.ts';
 import { createGateStats, type CountingStats } from '../counting-stats.test.ts';
 import { encodeRequest } from '../resp/encode.ts';
-import type { LoginVerdict } from './gate-deps.ts';
+import type { Ending, LoginVerdict } from './gate-deps.ts';
 import { createGate, type Gate } from './gate.ts';
 import { LIMITS, type GateLimits } from './limits.ts';
 import type { Login } from './session.ts';
@@ -30,7 +30,13 @@ export interface Stage {
   /** Logins that wait for `judge`. */
   readonly logins: Login[];
   judge(
-    verdict?: Partial<{ expires: number; role: string; rules: string; refuse: string }>,
+    verdict?: Partial<{
+      expires: number;
+      ending: Ending;
+      role: string;
+      rules: string;
+      refuse: string;
+    }>,
   ): Promise<void>;
   /** Logs in with AUTH, and takes the answer. */
   logIn(protocol?: 2 | 3): Promise<void>;
@@ -80,12 +86,19 @@ export function createStage(
   gate.accept(near, 'aa');
   const client = endOf(far);
   const judge: Stage['judge'] = async (verdict = {}) => {
-    const { expires = START + 60_000, role = 'records', rules = RULES, refuse } = verdict;
+    const { role = 'records', rules = RULES, refuse } = verdict;
+    const { expires = START + 60_000, ending = 'expired' } = verdict;
     waiting?.(
       refuse === undefined
         ? {
             ok: true,
-            admission: { role: parseRole(role, rules), expires, caller: {} as VerifiedCaller },
+            admission: {
+              role: parseRole(role, rules),
+              expires,
+              ending,
+              caller: {} as VerifiedCaller,
+              headTime: START / 1000,
+            },
           }
         : { ok: false, code: refuse },
     );

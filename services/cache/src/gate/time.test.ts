@@ -86,6 +86,26 @@ describe('the end of a token', () => {
     assert.ok(stage.client.isEnded());
   });
 
+  it('is told by what it is: the token, the lease, the manifest before', async () => {
+    for (const [ending, words] of [
+      ['expired', 'the token has expired'],
+      ['lease', 'the token is older than the lease'],
+      ['manifest', 'the token names a manifest that is no longer in force'],
+    ] as const) {
+      const stage = createStage();
+      stage.client.write(['AUTH', 't']);
+      await settle();
+      await stage.judge({ ending });
+      stage.client.read();
+      stage.now = START + 60_000;
+      stage.client.write(['GET', 'r:a']);
+      await settle();
+      assert.equal(stage.client.read(), `-NOAUTH ${words}\r\n`);
+      assert.ok(stage.client.isEnded());
+      assert.equal(stage.stats.events.get(`cut ${ending}`), 1);
+    }
+  });
+
   it('comes while a new token is judged as well', async () => {
     const stage = createStage();
     await stage.logIn();
@@ -119,7 +139,7 @@ describe('another manifest', () => {
   it('cuts at once those whom it does not admit, and lets others end sooner', async () => {
     const stage = createStage();
     await stage.logIn();
-    stage.gate.recheck(() => START + 30_000);
+    stage.gate.recheck(() => ({ expires: START + 30_000, ending: 'manifest' }));
     stage.now = START + 29_999;
     stage.gate.sweep();
     await settle();
@@ -128,9 +148,10 @@ describe('another manifest', () => {
     stage.gate.sweep();
     await settle();
     assert.ok(stage.client.isEnded());
+    assert.equal(stage.stats.events.get('cut manifest'), 1);
     const other = createStage();
     await other.logIn();
-    other.gate.recheck(({ role }) => (role.rules === RULES ? undefined : START));
+    other.gate.recheck((admission) => (admission.role.rules === RULES ? undefined : admission));
     await settle();
     assert.ok(other.client.isEnded() && other.redis().isEnded());
     assert.equal(other.stats.events.get('cut manifest'), 1);

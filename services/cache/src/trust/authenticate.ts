@@ -2,33 +2,36 @@ import {
   admitToken,
   claimsOfToken,
   verifyCaller,
-  type TrustedManifest,
-  type VerifiedCaller,
   type Verification,
+  type VerifiedCaller,
+  type VerifiedHead,
 } from '@cloister/attestation';
 import { isJsonObject, MalformedError, parseJsonObject, decodeUtf8 } from '@cloister/bytes';
+import type { Agreement } from '@cloister/client';
 import { parseJws, type Jwk } from '@cloister/crypto';
 import { UnavailableError } from '@cloister/service';
 import type { Role } from '../access/role.ts';
-import type { Admission, LoginVerdict } from '../gate/gate-deps.ts';
+import type { Admission, AdmissionEnd, LoginVerdict } from '../gate/gate-deps.ts';
 import type { Login } from '../gate/session.ts';
 
 /** By what logins are judged now. */
 export interface GateTrust {
-  readonly manifest: TrustedManifest;
+  /** The manifest in force; callers of the one before are bridged for one lease. */
+  readonly agreement: Agreement;
   readonly roles: ReadonlyMap<string, Role>;
-  /**
-   * The manifest before: callers that still run by it are admitted until `until` (milliseconds,
-   * one lease after the change), where the present manifest admits their code as well.
-   */
-  readonly before?: { readonly manifest: TrustedManifest; readonly until: number };
 }
+
+/** Judges the heads that a token names; the claims are the newest of the own party among them. */
+export type NamedHeadJudge = (hashes: readonly string[]) => Promise<Verification<VerifiedHead>>;
 
 /** What a login is judged with. */
 export interface AuthenticateOptions {
   readonly trust: () => GateTrust;
+  /** Whether what a token names is recent (design 2.1, rule 8). */
+  readonly judgeHeads: NamedHeadJudge;
   /** The issuers' published keys, from anywhere: the manifest pins them by thumbprint. */
   readonly fetchIssuerKeys: () => Promise<readonly Jwk[]>;
+  /** Milliseconds since 1970, never behind the newest head. */
   readonly now: () => number;
 }
 
@@ -38,14 +41,15 @@ const REFETCH_MS = 10_000;
 const NO_USER = 'default';
 
 /**
- * Judges logins by one token alone (design 2.1, rules 4 and 5): it must be admitted for the
- * service that it names, that service must have a role, and the TLS key that the client has shown
- * on this connection must be the token's own. Throws UnavailableError where no issuer can be asked.
+ * Judges logins by one token alone (design 2.1, rules 4, 5 and 8): it must be admitted for the
+ * service that it names and name a recent head, that service must have a role, and the TLS key that
+ * the client has shown on this connection must be the token's own. Throws UnavailableError where no
+ * issuer can be asked.
  */
 export function createAuthenticate(
   options: AuthenticateOptions,
 ): (login: Login, tls: string | undefined) => Promise<LoginVerdict> {
-  const { trust, now } = options;
+  const { trust, judgeHeads, now } = options;
   let kept: { readonly keys: readonly Jwk[]; readonly at: number } | undefined;
   let pending: Promise<readonly Jwk[]> | undefined;
   const fetchKeys = (): Promise<readonly Jwk[]> => {
@@ -66,10 +70,22 @@ export function createAuthenticate(
   const verify = async (
     token: string,
     service: string,
-    manifest: TrustedManifest,
-  ): Promise<Verification<VerifiedCaller>> => {
-    const by = (issuerKeys: readonly Jwk[]): Promise<Verification<VerifiedCaller>> =>
-      verifyCaller(token, { manifest, service, issuerKeys, at: new Date(now()) });
+    { trust: manifest, bridge }: Agreement,
+  ): Promise<Verification<RecentCaller>> => {
+    let head: VerifiedHead | undefined;
+    const judge: NamedHeadJudge = async (hashes) => {
+      const verdict = await judgeHeads(hashes);
+      head = verdict.ok ? verdict.claims : undefined;
+      return verdict;
+    };
+    const by = async (issuerKeys: readonly Jwk[]): Promise<Verification<RecentCaller>> => {
+      const at = new Date(now());
+      const trusted = { manifest, bridge, service, issuerKeys, at, judgeHeads: judge };
+      const result = await verifyCaller(token, trusted);
+      if (!result.ok) return result;
+      if (head === undefined) return { ok: false, code: 'head_unknown', checks: result.checks };
+      return { ...result, claims: { caller: result.claims, headTime: head.time } };
+    };
     if (kept === undefined) return by(await fetchKeys());
     const result = await by(kept.keys);
     // The issuer may have changed its key since.
@@ -86,55 +102,66 @@ export function createAuthenticate(
       const current = trust();
       const role = current.roles.get(service);
       if (role === undefined) return refused('no_role');
-      let result = await verify(login.token, service, current.manifest);
-      if (!result.ok && result.code === 'manifest_mismatch' && isBridged(current, now()))
-        result = await verify(login.token, service, current.before?.manifest ?? current.manifest);
+      const result = await verify(login.token, service, current.agreement);
       // Judged by what was replaced meanwhile: again.
-      if (trust().manifest.id !== current.manifest.id) continue;
+      if (trust().agreement.trust.id !== current.agreement.trust.id) continue;
       if (!result.ok) return refused(result.code);
-      const until = admissionEnd(current, result.claims, now());
-      if (until === undefined) return refused('not_admitted');
-      const attested = tlsOf(result.claims);
+      const end = admissionEnd(current, result.claims, now());
+      if (end === undefined) return refused('not_admitted');
+      if (end.expires <= now()) return refused(TOO_LATE[end.ending]);
+      const attested = tlsOf(result.claims.caller);
       if (attested === undefined) return refused('no_tls_key');
       // Without a certificate, or with one of another key, a token is only a copy (rule 4).
       if (tls !== attested) return refused('possession');
-      return { ok: true, admission: { role, caller: result.claims, expires: until } };
+      return { ok: true, admission: { role, ...result.claims, ...end } };
     }
   };
 }
 
+/** A caller whose token names a head that was recent. */
+type RecentCaller = Pick<Admission, 'caller' | 'headTime'>;
+
+/** What is said of a token whose admission would be over when it begins. */
+const TOO_LATE = {
+  expired: 'token_expired',
+  lease: 'head_too_old',
+  manifest: 'manifest_mismatch',
+} as const;
+
 /**
- * When the admission of a verified caller ends: with its token; where it still runs by the
- * manifest before, one lease after the change, if the new manifest admits its code as well.
- * Undefined: it is not admitted at all.
+ * When the admission of a verified caller ends: with its token; one lease after the head that it
+ * names, which its accepter is not to take any more (rule 8); where it still runs by the manifest
+ * before, with the bridge, if the new manifest admits its code as well. Undefined: it is not
+ * admitted at all.
  */
 function admissionEnd(
-  { manifest, roles, before }: GateTrust,
-  caller: VerifiedCaller,
+  { agreement: { trust, bridge }, roles }: GateTrust,
+  { caller, headTime }: RecentCaller,
   now: number,
-): number | undefined {
+): AdmissionEnd | undefined {
   if (!roles.has(caller.service)) return undefined;
-  const ends = caller.exp * 1000;
-  if (caller.manifestId === manifest.id) return ends;
-  if (before === undefined || caller.manifestId !== before.manifest.id || now >= before.until)
-    return undefined;
-  const admitted = admitToken(manifest.manifest, caller.service, claimsOfToken(caller.tokenClaims));
-  return admitted.ok ? Math.min(ends, before.until) : undefined;
+  const ends: AdmissionEnd[] = [
+    { expires: caller.exp * 1000, ending: 'expired' },
+    { expires: (headTime + trust.manifest.lease) * 1000, ending: 'lease' },
+  ];
+  if (caller.manifestId !== trust.id) {
+    const until = caller.manifestId === bridge?.manifestId ? bridge.until.getTime() : 0;
+    const claims = claimsOfToken(caller.tokenClaims);
+    if (now >= until || !admitToken(trust.manifest, caller.service, claims).ok) return undefined;
+    ends.push({ expires: until, ending: 'manifest' });
+  }
+  return ends.reduce((first, end) => (end.expires < first.expires ? end : first));
 }
 
 /** As `admissionEnd`, for somebody who is logged in: a role whose rules changed ends as well. */
 export function judgeAgain(
   trust: GateTrust,
-  { role, caller }: Admission,
+  admission: Admission,
   now: number,
-): number | undefined {
-  return trust.roles.get(role.name)?.rules === role.rules
-    ? admissionEnd(trust, caller, now)
-    : undefined;
-}
-
-function isBridged({ before }: GateTrust, now: number): boolean {
-  return before !== undefined && now < before.until;
+): AdmissionEnd | undefined {
+  const { role } = admission;
+  const isSame = trust.roles.get(role.name)?.rules === role.rules;
+  return isSame ? admissionEnd(trust, admission, now) : undefined;
 }
 
 function refused(code: string): LoginVerdict {

@@ -1,31 +1,40 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { ManifestFollower } from '@cloister/client';
 import type { JsonObject } from '@cloister/bytes';
 import { createScene, trust, type Scene } from '../scene.test.ts';
-import { watchTrust, type TrustWatch } from './trust-watch.ts';
+import { watchManifestFile, type ManifestFile } from './manifest-file.ts';
 
 let scene: Scene;
 before(async () => {
   scene = await createScene();
 });
 
-const NOW = 1_000_000;
+const NOW = new Date(1_000_000);
 
 /** A watch over a file that says what the test writes into it. */
 function watch(): {
-  readonly watch: TrustWatch;
+  readonly watch: ManifestFile;
+  readonly follower: ManifestFollower;
   file: string | undefined;
   readonly told: string[];
 } {
   const told: string[] = [];
   const state: { file: string | undefined } = { file: undefined };
+  const follower = new ManifestFollower({
+    first: scene.manifest,
+    ownParty: 'hospital',
+    now: () => NOW,
+  });
+  follower.onChange(({ trust: { manifest } }) => void told.push(`serial ${manifest.serial}`));
+  const gone = Object.assign(new Error('gone'), { code: 'ENOENT' });
   return Object.assign(state, {
     told,
-    watch: watchTrust({
-      first: scene.manifest,
-      read: async () => state.file ?? Promise.reject(new Error('gone')),
-      now: () => NOW,
-      onChange: ({ manifest }) => told.push(`serial ${manifest.manifest.serial}`),
+    follower,
+    watch: watchManifestFile({
+      follower,
+      ownParty: 'hospital',
+      read: async () => state.file ?? Promise.reject(gone),
       onRefused: (code) => told.push(code),
     }),
   });
@@ -38,8 +47,8 @@ const next = (draft: JsonObject = {}): JsonObject => ({
   ...draft,
 });
 
-describe('watchTrust', () => {
-  it('takes a signed successor, once, and remembers the one before for a lease', async () => {
+describe('watchManifestFile', () => {
+  it('offers a signed successor, once', async () => {
     const one = watch();
     one.file = (await trust(scene.parties, scene.draft)).file;
     await one.watch.check();
@@ -49,22 +58,25 @@ describe('watchTrust', () => {
     await one.watch.check();
     await one.watch.check();
     assert.deepEqual(one.told, ['serial 2']);
-    const current = one.watch.current();
-    assert.equal(current.manifest.id, successor.manifest.id);
-    assert.deepEqual(current.before, { manifest: scene.manifest, until: NOW + 900_000 });
-    assert.ok(one.watch.isCurrent());
+    assert.equal(one.follower.trust.id, successor.manifest.id);
+    assert.ok(one.watch.isCurrent() && !one.watch.isRefused());
   });
 
-  it('keeps what is in force when the file is anything else, and says so once', async () => {
-    const stranger = await createScene();
-    const { hospital } = scene.parties;
-    assert.ok(hospital !== undefined);
-    const bySome = await trust({ ...stranger.parties, hospital }, next()).catch(() => undefined);
-    assert.equal(bySome, undefined);
+  it('lags behind, without being refused, when the successor came from elsewhere', async () => {
+    const one = watch();
+    one.file = (await trust(scene.parties, scene.draft)).file;
+    await one.watch.check();
+    await one.follower.offer([(await trust(scene.parties, next())).file]);
+    await one.watch.check();
+    assert.ok(!one.watch.isCurrent() && !one.watch.isRefused());
+  });
+
+  it('is refused, said once, when the file is anything else, and mended by what is in force', async () => {
     const good = JSON.parse((await trust(scene.parties, next())).file) as {
       manifest: JsonObject;
       signatures: Record<string, string>;
     };
+    const present = (await trust(scene.parties, scene.draft)).file;
     const cases: readonly (readonly [string | undefined, string])[] = [
       [undefined, 'unreadable'],
       ['', 'malformed'],
@@ -77,6 +89,7 @@ describe('watchTrust', () => {
         JSON.stringify({ ...good, manifest: { ...good.manifest, lease: 901 } }),
         'signature_invalid',
       ],
+      [JSON.stringify({ ...JSON.parse(present), signatures: good.signatures }), 'not_binding'],
       [(await trust(scene.parties, { ...next(), serial: 3 })).file, 'predecessor_mismatch'],
       [
         (await trust(scene.parties, next({ previous: '00'.repeat(32) }))).file,
@@ -86,10 +99,6 @@ describe('watchTrust', () => {
         (await trust(scene.parties, next({ deployment: 'elsewhere' }))).file,
         'predecessor_mismatch',
       ],
-      [
-        (await trust(scene.parties, next({ cache: { roles: { records: '+eval' } } }))).file,
-        'roles',
-      ],
     ];
     for (const [file, code] of cases) {
       const one = watch();
@@ -97,11 +106,11 @@ describe('watchTrust', () => {
       await one.watch.check();
       await one.watch.check();
       assert.deepEqual(one.told, [code]);
-      assert.ok(!one.watch.isCurrent());
-      assert.equal(one.watch.current().manifest.id, scene.manifest.id);
-      one.file = (await trust(scene.parties, scene.draft)).file;
+      assert.ok(!one.watch.isCurrent() && one.watch.isRefused(), code);
+      assert.equal(one.follower.trust.id, scene.manifest.id);
+      one.file = present;
       await one.watch.check();
-      assert.ok(one.watch.isCurrent(), code);
+      assert.ok(one.watch.isCurrent() && !one.watch.isRefused(), code);
     }
   });
 });

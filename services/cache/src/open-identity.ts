@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  createIdentity,
+  createSimulatedAttester,
+  createTlsKey,
+  measureService,
+  openSimulatedPlatform,
+  PRODUCT_IDS,
+  type ServiceIdentity,
+  type TlsKey,
+} from '@cloister/attester';
+import type { AttestationClient } from '@cloister/client';
+import { ConfigError } from '@cloister/service';
+
+/** What the identity of the gate is made of. */
+export interface GateIdentityOptions {
+  /** The folder of this machine's simulated platform. */
+  readonly platform: string;
+  readonly issuer: AttestationClient;
+  /** Of the manifest in force and of the newest heads: read anew for each quote. */
+  readonly manifest: () => string;
+  readonly heads: () => readonly string[];
+  readonly now: () => Date;
+  readonly onTokenFailure: (error: unknown) => void;
+}
+
+/** The gate's attested identity, and the TLS key in it. */
+export interface GateIdentity {
+  readonly identity: ServiceIdentity;
+  readonly tls: TlsKey;
+  readonly simulated: boolean;
+}
+
+const SERVICE = 'cache';
+
+const random = (length: number): Uint8Array<ArrayBuffer> =>
+  crypto.getRandomValues(new Uint8Array(length));
+
+/** Makes the keys of this process, and measures what it runs. Throws ConfigError. */
+export async function openIdentity(options: GateIdentityOptions): Promise<GateIdentity> {
+  const { issuer, manifest, heads, now, onTokenFailure } = options;
+  const tls = await createTlsKey({ service: SERVICE, now, random });
+  const folder = fileURLToPath(new URL('..', import.meta.url));
+  const attester = createSimulatedAttester({
+    platform: await openSimulatedPlatform(options.platform),
+    mrenclave: await measureService({ root: rootAbove(folder), service: SERVICE, folder }),
+    isvProdId: PRODUCT_IDS[SERVICE],
+  });
+  const identity = await createIdentity({
+    service: SERVICE,
+    manifests: () => [manifest()],
+    heads,
+    attester,
+    tls: tls.spkiSha256,
+    tokens: async ({ evidence: quote, runtimeData }) => [
+      await issuer.attest('Simulated', { quote, runtimeData }),
+    ],
+    onTokenFailure,
+    now,
+  });
+  return { identity, tls, simulated: attester.format === 'simulated-sgx-quote' };
+}
+
+/** The repository's root: the nearest folder above with a lockfile. */
+function rootAbove(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package-lock.json'))) return at;
+    if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
+  }
+}
