@@ -16,10 +16,12 @@ const gateway = createGateway({
   maxChunkedBytes: 2 ** 30,
 });
 const serving = await serve({ app: { fetch: (request) => gateway.handle(request) }, port: 0 });
-let memory = watchMemory();
+let watched = watchMemory('resident');
 process.on('message', (message) => {
-  if (message === 'watch') memory = watchMemory();
-  else process.send?.({ growth: memory.growth() });
+  if (message === 'resident' || message === 'held') {
+    watched = watchMemory(message);
+    process.send?.('watching');
+  } else process.send?.({ growth: watched.growth() });
 });
 process.on('disconnect', () => process.exit(0));
 process.send?.({ url: serving.url, ohttp: encodeBase64(encodeKeyConfigs(keys)) });

@@ -1,4 +1,4 @@
-import { type Bytes, MalformedError } from '@cloister/bytes';
+import { type Bytes, concatBytes, MalformedError } from '@cloister/bytes';
 import { decodeMessage } from './binary-http/decode-message.ts';
 import { encodePieces } from './binary-http/encode-message.ts';
 import { datedFields, responseHead, toRequest } from './binary-http/fetch-message.ts';
@@ -16,7 +16,7 @@ import { type OpenedRequest, openRequest } from './ohttp/request-encryption.ts';
 import { responseNonceSize, sealResponse } from './ohttp/response-encryption.ts';
 import { paddedLength } from './padding.ts';
 import { keyProblem, problemResponse, tooLarge } from './problem.ts';
-import { joinPieces, lengthOf, readPieces } from './wire/byte-stream.ts';
+import { lengthOf, readPieces } from './wire/byte-stream.ts';
 import { HeldResponse } from './wire/held-message.ts';
 import { wireBodyOf } from './wire/lent-body.ts';
 import { Scratch } from './wire/scratch.ts';
@@ -63,7 +63,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const nonce = await freshNonce(opened, responseNonceSize(opened.hpke));
     const sealed = await sealResponse(opened, nonce, plaintext);
     const length = lengthOf(sealed);
-    return new HeldResponse(length <= SMALL ? [joinPieces(sealed)] : sealed, {
+    return new HeldResponse(length <= SMALL ? [concatBytes(...sealed)] : sealed, {
       headers: {
         'content-type': RESPONSE_TYPE,
         'content-length': String(length),

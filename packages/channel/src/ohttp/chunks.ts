@@ -1,6 +1,7 @@
 import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
 import { encodeVarint, varintOf, varintSize } from '../binary-http/varint.ts';
 import { lengthOf } from '../wire/byte-stream.ts';
+import { release } from '../wire/release.ts';
 import type { StreamReader } from '../wire/stream-reader.ts';
 
 /** What every receiver takes in one chunk, before sealing (draft-ietf-ohai-chunked-ohttp-08 section 3). */
@@ -13,7 +14,7 @@ const NO_AAD: Bytes = new Uint8Array();
 const SHORT = 256;
 const MAX_SHORT = 4096;
 
-/** Seals the next chunk; the AAD says whether it is the last. */
+/** Seals the next chunk, into memory that is the caller's; the AAD says whether it is the last. */
 export type ChunkSealer = (pieces: readonly Bytes[], aad: Bytes) => Promise<readonly Bytes[]>;
 /** Opens the next chunk; throws where it is not the next one. */
 export type ChunkOpener = (sealed: Bytes, aad: Bytes) => Promise<Bytes>;
@@ -49,7 +50,9 @@ export async function* sealChunks(
 ): AsyncGenerator<Bytes, void, void> {
   for await (const group of groups) {
     const sealed = await seal(group, NO_AAD);
-    yield concatBytes(encodeVarint(lengthOf(sealed)), ...sealed);
+    const chunk = concatBytes(encodeVarint(lengthOf(sealed)), ...sealed);
+    release(sealed);
+    yield chunk;
   }
   yield concatBytes(encodeVarint(0), ...(await seal([], FINAL)));
 }

@@ -41,7 +41,7 @@ export interface MlKem768 {
 export interface AesGcm {
   /**
    * Seals a message that comes in pieces; what it gives, one after the other, is the ciphertext and
-   * the tag. In pieces, so that nobody has to copy a large message to put something before it.
+   * the tag, in memory that is the caller's alone. In pieces, so that nobody has to copy a large message to put something before it.
    */
   seal(nonce: Bytes, aad: Bytes, pieces: readonly Bytes[]): Awaitable<readonly Bytes[]>;
   /** The plaintext; throws where the tag is wrong. */
