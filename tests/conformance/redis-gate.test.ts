@@ -11,6 +11,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { Redis, type RedisOptions } from 'ioredis';
 import { createClient } from 'redis';
 import { tlsName, type TlsKey } from '@cloister/attester';
+import { headHash } from '@cloister/attestation';
 import type { JsonObject } from '@cloister/bytes';
 import { judgeAgain } from '../../services/cache/src/trust/authenticate.ts';
 import { rolesOf } from '../../services/cache/src/trust/roles.ts';
@@ -21,6 +22,8 @@ import {
 } from '../../services/cache/src/redis-server.test.ts';
 import {
   createScene,
+  judgeBy,
+  makeHead,
   makeTlsKey,
   makeToken,
   startGate,
@@ -407,6 +410,63 @@ describe('the gate before a real Redis', { skip: redisMissing }, () => {
       assert.equal(await client.get('records:secret'), 'known only to records');
       socket.destroy();
       client.disconnect();
+    });
+  });
+
+  describe('by the heads of the hospital’s broker', () => {
+    it('refuses a token that names no head, one that nobody knows, and an old one', async () => {
+      const old = await makeHead(scene, { time: seconds() - 901 });
+      for (const [heads, code] of [
+        [[], 'heads_missing'],
+        [['00'.repeat(32)], 'head_unknown'],
+        [[await headHash(old)], 'head_unknown'],
+      ] as const)
+        assert.match(await logIn(await makeToken(scene, { heads })), refusal(code));
+    });
+
+    it('cuts whoever shows nothing newer for a lease, with ordinary clients as well', async () => {
+      const other = await startGate(scene, redis);
+      const tls = { ...tlsOf(), ca: other.serverTls.cert };
+      const at = { port: other.listening.port, tls };
+      const clients = [ioredis(at), ioredis(at)] as const;
+      for (const { client } of clients)
+        assert.equal(await client.get('records:secret'), 'known only to records');
+      // A later head of the broker; one of the clients shows that it has heard of it.
+      const now = () => Date.now() + other.ahead;
+      const later = await makeHead(scene, { time: seconds() + 600, logSize: 5 });
+      other.ahead = 600_000;
+      other.judgeHeads = await judgeBy(scene.manifest, [scene.head, later], now);
+      const newer = await makeToken(scene, { heads: [await headHash(later)] });
+      assert.equal(await clients[1].client.call('AUTH', newer), 'OK');
+      const ended = once(clients[0].client, 'close');
+      other.ahead = 901_000;
+      await ended;
+      assert.equal(await clients[1].client.get('records:secret'), 'known only to records');
+      assert.equal(other.stats.events.get('cut lease'), 1);
+      const { client: again, errors } = ioredis(at);
+      await assert.rejects(again.get('records:secret'));
+      assert.match(String(errors[0]), /WRONGPASS .* head_too_old/);
+      clients[1].client.disconnect();
+      await other.stop();
+    });
+
+    it('admits nobody when its own are too old, says so, and has nobody left after a lease', async () => {
+      const other = await startGate(scene, redis);
+      const tls = { ...tlsOf(), ca: other.serverTls.cert };
+      const at = { port: other.listening.port, tls };
+      const { client } = ioredis(at);
+      assert.equal(await client.get('records:secret'), 'known only to records');
+      const ended = once(client, 'close');
+      other.ahead = 901_000;
+      const now = () => Date.now() + other.ahead;
+      other.judgeHeads = await judgeBy(scene.manifest, [scene.head], now);
+      await ended;
+      const { client: again, errors } = ioredis(at);
+      await assert.rejects(again.get('records:secret'));
+      assert.match(String(errors[0]), /WRONGPASS .* gate_head_too_old/);
+      const node = nodeRedis({ password: token }, { ...tls, port: other.listening.port });
+      await assert.rejects(node.client.connect(), /WRONGPASS .* gate_head_too_old/);
+      await other.stop();
     });
   });
 

@@ -22,7 +22,8 @@ import { createGateStats, type CountingStats } from './counting-stats.test.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { LIMITS, type GateLimits } from './gate/limits.ts';
 import { listenTls, type Listening } from './listen-tls.ts';
-import { createAuthenticate, type GateTrust, type NamedHeadJudge } from './trust/authenticate.ts';
+import { createAuthenticate, type GateTrust } from './trust/authenticate.ts';
+import { judgeByFeed, type NamedHeadJudge } from './trust/judge-heads.ts';
 import { openUpstream, type Upstream } from './upstream/upstream.ts';
 import type { RedisServer } from './redis-server.test.ts';
 
@@ -190,10 +191,8 @@ export async function judgeBy(
     const verdict = await keeper.add(head);
     assert.ok(verdict.ok, verdict.ok ? '' : verdict.code);
   }
-  return async (hashes) => {
-    const own = keeper.check();
-    return own.ok ? keeper.judge(hashes) : own;
-  };
+  const refresh = () => Promise.resolve(keeper.check());
+  return judgeByFeed({ keeper, refresh, next: refresh });
 }
 
 /** What a test changes of the token that would be good. */
@@ -258,6 +257,7 @@ export interface RunningGate {
   /** Milliseconds that the gate's clock is ahead. */
   ahead: number;
   trust: GateTrust;
+  judgeHeads: NamedHeadJudge;
   stop(): Promise<void>;
 }
 
@@ -271,14 +271,15 @@ export async function startGate(
   const stats = createGateStats();
   const serverTls = await makeTlsKey('cache');
   const trusted: GateTrust = { agreement: { trust: scene.manifest }, roles };
-  const running = { ahead: 0, trust: trusted };
   const now = (): number => Date.now() + running.ahead;
+  const judgeHeads = await judgeBy(scene.manifest, [scene.head], () => Date.now());
+  const running = { ahead: 0, trust: trusted, judgeHeads };
   const gate = createGate({
     limits: { ...LIMITS, ...limits },
     now,
     authenticate: createAuthenticate({
       trust: () => running.trust,
-      judgeHeads: await judgeBy(scene.manifest, [scene.head], now),
+      judgeHeads: (hashes) => running.judgeHeads(hashes),
       fetchIssuerKeys: () => Promise.resolve([scene.issuerJwk]),
       now,
     }),

@@ -13,12 +13,8 @@ import {
   type Scene,
   type TokenChanges,
 } from '../scene.test.ts';
-import {
-  createAuthenticate,
-  judgeAgain,
-  type GateTrust,
-  type NamedHeadJudge,
-} from './authenticate.ts';
+import { createAuthenticate, judgeAgain, type GateTrust } from './authenticate.ts';
+import type { NamedHeadJudge } from './judge-heads.ts';
 import { rolesOf } from './roles.ts';
 
 let scene: Scene;
@@ -191,7 +187,7 @@ describe('a login is refused, by one thing alone:', () => {
     const gate = gateOf(present, undefined, await judgeBy(scene.manifest, [], () => NOW));
     const login = { user: undefined, token: await tokenOf() };
     const verdict = await gate(login, scene.tls.spkiSha256);
-    assert.deepEqual(verdict, { ok: false, code: 'own_head_missing' });
+    assert.deepEqual(verdict, { ok: false, code: 'gate_own_head_missing' });
   });
   it('what is no token', async () => {
     for (const token of ['', 'a.b.c', 'x'.repeat(20_000), 'e30.e30.e30'])

@@ -13,6 +13,7 @@ import { UnavailableError } from '@cloister/service';
 import type { Role } from '../access/role.ts';
 import type { Admission, AdmissionEnd, LoginVerdict } from '../gate/gate-deps.ts';
 import type { Login } from '../gate/session.ts';
+import type { NamedHeadJudge } from './judge-heads.ts';
 
 /** By what logins are judged now. */
 export interface GateTrust {
@@ -20,9 +21,6 @@ export interface GateTrust {
   readonly agreement: Agreement;
   readonly roles: ReadonlyMap<string, Role>;
 }
-
-/** Judges the heads that a token names; the claims are the newest of the own party among them. */
-export type NamedHeadJudge = (hashes: readonly string[]) => Promise<Verification<VerifiedHead>>;
 
 /** What a login is judged with. */
 export interface AuthenticateOptions {

@@ -1,5 +1,5 @@
 import type { TrustedManifest, Verification } from '@cloister/attestation';
-import { createHeadFeed, createHeadJudge, followBroker, ManifestFollower } from '@cloister/client';
+import { createHeadFeed, followBroker, ManifestFollower } from '@cloister/client';
 import {
   ConfigError,
   errorCode,
@@ -7,7 +7,8 @@ import {
   UnavailableError,
   type Fetch,
 } from '@cloister/service';
-import type { GateTrust, NamedHeadJudge } from './authenticate.ts';
+import type { GateTrust } from './authenticate.ts';
+import { judgeByFeed, type NamedHeadJudge } from './judge-heads.ts';
 import { watchManifestFile, type ManifestFile } from './manifest-file.ts';
 import { readableRolesOf, rolesOf } from './roles.ts';
 import { createSteadyClock, type TimeSources } from './steady-clock.ts';
@@ -132,7 +133,7 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
     onChange: (listener) => void listeners.push(listener),
     now,
     heads: () => feed.keeper.hashes(),
-    judgeHeads: ofOwnTime(createHeadJudge(feed), () => feed.keeper.check()),
+    judgeHeads: judgeByFeed(feed),
     hasTime: () => feed.keeper.check().ok,
     headAge: () => {
       const head = newest();
@@ -153,14 +154,5 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
         () => undefined,
       );
     },
-  };
-}
-
-/** Names what the gate's own heads lack as that: it is no fault of the token. */
-function ofOwnTime(judge: NamedHeadJudge, check: () => Verification<unknown>): NamedHeadJudge {
-  return async (hashes) => {
-    const verdict = await judge(hashes);
-    const own = verdict.ok ? verdict : check();
-    return own.ok || verdict.ok ? verdict : { ...verdict, code: `gate_${own.code}` };
   };
 }
