@@ -19,5 +19,5 @@ export interface EvidenceSource {
   /** Fresh evidence; its runtime data carry the nonce where one is given. */
   evidence(nonce?: Bytes): Promise<EvidenceEnvelope>;
   /** The bytes of `application/ohttp-keys`, as in the runtime data's `ohttp`. */
-  readonly ohttpKeys?: Bytes;
+  readonly ohttpKeys?: Bytes | undefined;
 }

@@ -23,6 +23,8 @@ export {
   merkleInclusionProof,
   merkleLeafHash,
   merkleRoot,
+  merkleTree,
+  type MerkleTree,
   verifyMerkleConsistency,
   verifyMerkleInclusion,
 } from './merkle.ts';

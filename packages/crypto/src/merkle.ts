@@ -9,10 +9,31 @@ export function merkleLeafHash(leaf: Uint8Array): Promise<Bytes> {
   return sha256(concatBytes(LEAF, leaf));
 }
 
+/** A tree over leaves, built once: for the proofs of many of them. */
+export interface MerkleTree {
+  readonly root: Bytes;
+  /** As `merkleInclusionProof`. */
+  proofOf(index: number): Bytes[];
+}
+
+/** The tree over these leaves (RFC 9162, section 2.1.1); the root over none is the hash of nothing. */
+export async function merkleTree(leaves: readonly Uint8Array[]): Promise<MerkleTree> {
+  const levels = await buildLevels(leaves);
+  return {
+    root: levels.at(-1)?.[0] ?? (await sha256(new Uint8Array(0))),
+    proofOf(index) {
+      if (!isIndex(index, leaves.length)) throw new RangeError('no such leaf');
+      return levels.flatMap((level, height) => {
+        const sibling = level[Math.floor(index / 2 ** height) ^ 1];
+        return sibling === undefined ? [] : [sibling];
+      });
+    },
+  };
+}
+
 /** The root over these leaves (RFC 9162, section 2.1.1); over none, the hash of nothing. */
 export async function merkleRoot(leaves: readonly Uint8Array[]): Promise<Bytes> {
-  const levels = await buildLevels(leaves);
-  return levels.at(-1)?.[0] ?? sha256(new Uint8Array(0));
+  return (await merkleTree(leaves)).root;
 }
 
 /**
@@ -23,12 +44,7 @@ export async function merkleInclusionProof(
   leaves: readonly Uint8Array[],
   index: number,
 ): Promise<Bytes[]> {
-  if (!isIndex(index, leaves.length)) throw new RangeError('no such leaf');
-  const levels = await buildLevels(leaves);
-  return levels.flatMap((level, height) => {
-    const sibling = level[Math.floor(index / 2 ** height) ^ 1];
-    return sibling === undefined ? [] : [sibling];
-  });
+  return (await merkleTree(leaves)).proofOf(index);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 } from '@cloister/bytes';
 import { cors } from './cors.ts';
 import { problem } from './problem.ts';
+import { shareQuotes } from './share-quotes.ts';
 import { UnavailableError } from './unavailable-error.ts';
 
 /** What `/health/ready` says: whether this service can do its work, and which part cannot. */
@@ -32,7 +33,7 @@ export interface SeenRequest {
 /** The parts of a service's plain surface. */
 export interface ServiceAppOptions {
   readonly service: string;
-  /** Absent: this process cannot prove what it is, and says so with 503. */
+  /** Absent: this process cannot prove what it is, and says so with 503. See `shareQuotes`. */
   readonly evidence?: EvidenceSource | undefined;
   /** The server half of the channel; absent: `GET` and `POST` of the gateway are not found. */
   readonly gateway?: { handle(request: Request): Promise<Response> } | undefined;
@@ -55,7 +56,8 @@ const GATEWAY = '/.well-known/ohttp-gateway';
  * error answers and observation.
  */
 export function createServiceApp(options: ServiceAppOptions): Hono {
-  const { evidence, gateway, health, observe, report } = options;
+  const { gateway, health, observe, report } = options;
+  const evidence = options.evidence === undefined ? undefined : shareQuotes(options.evidence);
   const { canonicalPath } = options;
   const app =
     canonicalPath === undefined
