@@ -14,6 +14,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['policy', () => import('./commands/policy.ts')],
   ['portal', () => import('./commands/portal.ts')],
   ['manifest', () => import('./commands/manifest.ts')],
+  ['broker', () => import('./commands/broker.ts')],
   ['vectors', () => import('./commands/vectors.ts')],
 ]);
 
@@ -30,6 +31,7 @@ export const HELP = `cloister: use a medical platform and an AI provider without
   cloister policy check|explain <file> …         read an attestation policy; which rule fires, and why
   cloister portal verify <url>                    is that portal the build that was agreed on?
   cloister manifest <action> …                   draw up, sign, compare and verify the trust manifest
+  cloister broker <action> <url> …               a party's people and their key broker: state, secrets, log
   cloister vectors <manifest.json> [--json]      verify a manifest of test evidence, one line per entry
 
 Each command explains its options with --help. Exit codes: 0 done, 1 the world failed, 2 refused, 64 wrong use.
