@@ -47,6 +47,7 @@ const HELP = `cloister manifest <action> …   the trust manifest: parties on di
   show <file> [--json]
 
 A manifest that its quorum has signed is never changed: a change begins the one that follows it.
+An identity of any TEE (snp, tdx, azure-cvm) goes in by --identity: packages/attestation/README.md shows one.
 Whatever changes, nobody has signed the result. Exit codes: 0 done, 2 refused, 1 the world failed, 64 wrong use.
 `;
 
