@@ -51,6 +51,8 @@ export {
   type SnpIdentity,
   type TdxIdentity,
   type TokenTee,
+  type VaultAgreement,
+  type VaultKey,
 } from './manifest/manifest.ts';
 export type { ManifestBridge, TrustedManifest } from './manifest/trusted-manifest.ts';
 export {

@@ -5,10 +5,30 @@ import type { SnpClaims, TcbStatus } from '../claims.ts';
 /** What an attestation issuer may speak of: values of `x-ms-attestation-type`. */
 export type TokenTee = 'sgx' | 'sevsnpvm' | 'tdxvm' | 'simulated';
 
-/** A party to the agreement: its keys, and its key broker where it runs one. */
+/** A party to the agreement: its keys, and its key broker or its vault, where it has one. */
 export interface Party {
   readonly keys: readonly Jwk[];
   readonly broker?: { readonly sig: Jwk; readonly witness?: string };
+  /** Never beside a broker: a party's secrets have one source. */
+  readonly vault?: VaultAgreement;
+}
+
+/**
+ * A vault that speaks Azure's Secure Key Release (spec/key-broker.md 2.5), in the place of a broker.
+ * What it releases says who sent it by certificates: they are the part of design 2.1, rule 6.
+ */
+export interface VaultAgreement {
+  /** An origin: its host name must stand in the certificate that signs a release. */
+  readonly url: string;
+  /** SHA-256 of the SubjectPublicKeyInfo of the authorities that may vouch for it, lower hex. */
+  readonly roots: readonly string[];
+}
+
+/** A secret in its owner's vault. No vault tells ours what is newest: the parties agree on versions. */
+export interface VaultKey {
+  readonly key: string;
+  /** The vault's ids of versions by our own numbers; the highest is used for what is new. */
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /** Which evidence counts at all (design 2.1, rule 9): of hardware, or under simulated roots. */
@@ -134,6 +154,8 @@ export interface SecretAgreement {
   readonly type: 'aes256' | 'hpke' | 'imported';
   readonly to: readonly string[];
   readonly lifetime?: number;
+  /** Where the owner has a vault, and only there. */
+  readonly vault?: VaultKey;
 }
 
 /** The trust manifest (spec/key-broker.md 5.1): its members are those of the JSON document. */

@@ -11,6 +11,7 @@ import type {
 import { parseIdentity } from './parse-identity.ts';
 import { parseIssuer } from './parse-issuer.ts';
 import { KeyRing } from './party-key.ts';
+import { parseVault, parseVaultKey } from './parse-vault.ts';
 
 const DOCUMENT = 'manifest';
 const NAME = /^[a-z][a-z0-9-]{0,62}$/u;
@@ -74,6 +75,7 @@ function readManifest(document: Shape): Manifest {
   const parties = members.get('parties').entries(NAME);
   if (parties.length === 0) members.get('parties').fail();
   const names = new Names(parties.map(([name]) => name));
+  const vaults = new Names(parties.flatMap(([name, party]) => (hasVault(party) ? [name] : [])));
   const services = members.get('services').entries(NAME);
   const serviceNames = new Names(services.map(([name]) => name));
   const evidence = readEvidence(members.get('evidence'), profile);
@@ -89,7 +91,7 @@ function readManifest(document: Shape): Manifest {
     serial,
     ...(previous === undefined ? {} : { previous: previous.hex(32) }),
     lease: members.get('lease').integer(1, 86_400),
-    parties: record(parties, (party) => readParty(party, names, keys)),
+    parties: record(parties, (party) => readParty(party, { parties: names, vaults, keys })),
     quorum: { update: readQuorum(members.get('quorum'), names) },
     evidence,
     issuers: distinctIssuers(members.get('issuers'), profile, evidence),
@@ -99,7 +101,7 @@ function readManifest(document: Shape): Manifest {
       ? {}
       : {
           secrets: record(secrets.entries(NAME), (secret) =>
-            readSecret(secret, names, serviceNames),
+            readSecret(secret, { parties: names, vaults, services: serviceNames }),
           ),
         }),
     ...(cache === undefined ? {} : { cache: readCache(cache, serviceNames) }),
@@ -108,8 +110,11 @@ function readManifest(document: Shape): Manifest {
       : {
           counters: record(counters.entries(NAME), (counter) => {
             const counterMembers = counter.members(['owner', 'to']);
+            const owner = names.read(counterMembers.get('owner'));
+            // A vault counts nothing.
+            if (vaults.has(owner)) counterMembers.get('owner').fail();
             return {
-              owner: names.read(counterMembers.get('owner')),
+              owner,
               to: counterMembers.get('to').distinct((to) => serviceNames.read(to), { min: 1 }),
             };
           }),
@@ -144,10 +149,21 @@ function record<T>(
   return Object.fromEntries(entries.map(([name, shape]) => [name, read(shape)]));
 }
 
-function readParty(party: Shape, parties: Names, keys: KeyRing): Party {
-  const members = party.members(['keys'], ['broker']);
+function hasVault(party: Shape): boolean {
+  return Object.hasOwn(party.object(), 'vault');
+}
+
+function readParty(
+  party: Shape,
+  { parties, vaults, keys }: { parties: Names; vaults: Names; keys: KeyRing },
+): Party {
+  const members = party.members(['keys'], ['broker', 'vault']);
+  const vault = members.maybe('vault');
+  if (vault !== undefined && members.maybe('broker') !== undefined) vault.fail();
   const broker = members.maybe('broker')?.members(['sig'], ['witness']);
   const witness = broker?.maybe('witness');
+  // A vault has no heads, and so witnesses none.
+  if (witness !== undefined && vaults.has(parties.read(witness))) witness.fail();
   return {
     keys: members
       .get('keys')
@@ -161,6 +177,7 @@ function readParty(party: Shape, parties: Names, keys: KeyRing): Party {
             ...(witness === undefined ? {} : { witness: parties.read(witness) }),
           },
         }),
+    ...(vault === undefined ? {} : { vault: parseVault(vault) }),
   };
 }
 
@@ -259,14 +276,26 @@ function readModels(models: Shape): NonNullable<Manifest['models']> {
   );
 }
 
-function readSecret(secret: Shape, parties: Names, services: Names): SecretAgreement {
-  const members = secret.members(['owner', 'type', 'to'], ['lifetime']);
-  const lifetime = members.maybe('lifetime')?.integer(1);
+function readSecret(
+  secret: Shape,
+  { parties, vaults, services }: { parties: Names; vaults: Names; services: Names },
+): SecretAgreement {
+  const members = secret.members(['owner', 'type', 'to'], ['lifetime', 'vault']);
+  const lifetime = members.maybe('lifetime');
+  const owner = parties.read(members.get('owner'));
+  const type = members.get('type').oneOf(['aes256', 'hpke', 'imported'] as const);
+  const isInVault = vaults.has(owner);
+  // A vault releases keys of its own kinds, and makes no successors by itself.
+  if (isInVault && type === 'hpke') members.get('type').fail();
+  if (isInVault) lifetime?.fail();
+  const vault = isInVault ? members.get('vault') : members.maybe('vault');
+  if (!isInVault) vault?.fail();
   return {
-    owner: parties.read(members.get('owner')),
-    type: members.get('type').oneOf(['aes256', 'hpke', 'imported']),
+    owner,
+    type,
     to: members.get('to').distinct((to) => services.read(to), { min: 1 }),
-    ...(lifetime === undefined ? {} : { lifetime }),
+    ...(lifetime === undefined ? {} : { lifetime: lifetime.integer(1) }),
+    ...(vault === undefined ? {} : { vault: parseVaultKey(vault) }),
   };
 }
 
