@@ -13,7 +13,7 @@ import {
   startPostgres,
 } from '../../../packages/service/src/store/postgres-server.test.ts';
 import type { Ledger, LedgerOptions } from '../src/store/ledger.ts';
-import { memoryServer, openReplica } from './test-replicas.ts';
+import { addPatient, memoryServer, openReplica } from './test-replicas.ts';
 import { testTenantKey } from './test-tenant-key.ts';
 
 export const [one, two, three] = [
@@ -90,10 +90,8 @@ export async function written(kind: DatabaseKind, patients: readonly string[]): 
 }
 
 /** Admits a patient. */
-export async function add(ledger: Ledger, id: string): Promise<void> {
-  const content = { resourceType: 'Patient', id, name: [{ family: `Name of ${id}` }] };
-  await ledger.commit([{ type: 'Patient', id, patient: id, content, follows: 0 }]);
-}
+export const add = (ledger: Ledger, id: string): Promise<unknown> =>
+  addPatient(ledger, id, `Name of ${id}`);
 
 export async function assertReadable(ledger: Ledger, patients: readonly string[]): Promise<void> {
   await ledger.refresh();
@@ -110,10 +108,6 @@ export async function assertReadableByTwo(
   await assertReadable(ledger, patients);
   assert.ok(await ledger.ownKey('cursor'));
   await ledger.close();
-}
-
-export async function close(...ledgers: readonly Ledger[]): Promise<void> {
-  for (const ledger of ledgers) await ledger.close();
 }
 
 /** Under which key of the store a patient's key stands. */

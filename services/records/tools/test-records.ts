@@ -3,7 +3,7 @@
  * service.
  */
 import assert from 'node:assert/strict';
-import { randomBytes, scryptSync } from 'node:crypto';
+import { scryptSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,9 +33,11 @@ import { Sessions } from '../src/sign-in/sessions.ts';
 import { openBlobFolder } from '../src/store/blob-folder.ts';
 import { createImageVault } from '../src/store/image-vault.ts';
 import { openLedger } from '../src/store/ledger.ts';
+import { random } from './test-replicas.ts';
 import { testTenantKey } from './test-tenant-key.ts';
 
-export const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
+export { random };
+
 const N = 1 << 14;
 export function account(user: string, role: Account['role']): Account {
   const salt = random(16);

@@ -4,6 +4,7 @@ import type { Bytes } from '@cloister/bytes';
 import { openSqliteStore, type Store, StoreError } from '@cloister/service';
 import type { Anchored, HeadAnchor } from '../src/store/head-anchor.ts';
 import { type Ledger, type LedgerOptions, openLedger } from '../src/store/ledger.ts';
+import type { NewEntry, Stored } from '../src/store/sealed-group.ts';
 import { testTenantKey } from './test-tenant-key.ts';
 
 /** Random bytes. */
@@ -80,3 +81,33 @@ export function openReplica(store: Store, options: Partial<LedgerOptions> = {}):
 
 /** What a connection that breaks says. */
 export const unavailable = (): StoreError => new StoreError('unavailable');
+
+/** Ends them, one after the other. */
+export async function close(...ledgers: readonly Ledger[]): Promise<void> {
+  for (const ledger of ledgers) await ledger.close();
+}
+
+/** A patient, as an entry of the log. */
+export const patientEntry = (id: string, family = 'Zhang'): NewEntry => ({
+  type: 'Patient',
+  id,
+  patient: id,
+  content: { resourceType: 'Patient', id, name: [{ family }] },
+});
+
+/** Admits a patient. */
+export const addPatient = (
+  ledger: Ledger,
+  id: string,
+  family?: string,
+): Promise<readonly Stored[]> => ledger.commit([{ ...patientEntry(id, family), follows: 0 }]);
+
+/** The ids of all patients, in the order in which they came. */
+export const patientIds = ({ directory }: Ledger): string[] =>
+  [...directory.all('Patient')].map(({ id }) => id);
+
+/** Waits. */
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });

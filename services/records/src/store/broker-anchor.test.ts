@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeHex } from '@cloister/bytes';
 import { memoryCounter } from '../../tools/test-counter.ts';
-import { copyStore, memoryServer, openReplica } from '../../tools/test-replicas.ts';
+import {
+  addPatient,
+  copyStore,
+  memoryServer,
+  openReplica,
+  sleep,
+} from '../../tools/test-replicas.ts';
 import { createBrokerAnchor } from './broker-anchor.ts';
-import type { Ledger } from './ledger.ts';
 import { RolledBackError } from './rolled-back-error.ts';
 
 const hash = new Uint8Array(32).fill(9);
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const add = (ledger: Ledger, id: string) =>
-  ledger.commit([{ type: 'Patient', id, patient: id, content: { resourceType: 'Patient' } }]);
 
 describe('createBrokerAnchor', () => {
   it('is at nothing until the counter moves, and moves from where it is only', async () => {
@@ -49,7 +51,7 @@ describe('createBrokerAnchor', () => {
     await Promise.all(
       replicas.map(async (ledger, n) => {
         for (let i = 0; i < 20; i++) {
-          await add(ledger, `p${n}-${i}`);
+          await addPatient(ledger, `p${n}-${i}`);
           await sleep(2);
         }
       }),
@@ -63,9 +65,9 @@ describe('createBrokerAnchor', () => {
     const anchor = createBrokerAnchor({ client });
     const server = memoryServer();
     const ledger = await openReplica(server.connect(), { anchor });
-    await add(ledger, 'p1');
+    await addPatient(ledger, 'p1');
     const older = await copyStore(server.store);
-    await add(ledger, 'p2');
+    await addPatient(ledger, 'p2');
     await ledger.close();
     const refusal = await openReplica(older, { anchor }).then(
       () => assert.fail('it started'),
@@ -81,7 +83,7 @@ describe('createBrokerAnchor', () => {
     await assert.rejects(openReplica(older, { anchor, order }), RolledBackError);
     Object.assign(state, { value: 2, digest: encodeHex(to.hash) });
     const again = await openReplica(older, { anchor });
-    await add(again, 'p3');
+    await addPatient(again, 'p3');
     await again.close();
     assert.equal(state.value, 3);
     // What was given up does not come back.
@@ -102,11 +104,11 @@ describe('createBrokerAnchor', () => {
       onFailure: (error) => failures.push(error),
     });
     state.fails = 'unreachable';
-    await add(ledger, 'p1');
+    await addPatient(ledger, 'p1');
     await sleep(30);
     assert.ok(failures.length > 0);
     delete state.fails;
-    await add(ledger, 'p2');
+    await addPatient(ledger, 'p2');
     await sleep(30);
     assert.equal(state.value, 3);
     await ledger.close();
@@ -117,12 +119,12 @@ describe('createBrokerAnchor', () => {
     const server = memoryServer();
     const anchor = createBrokerAnchor({ client });
     const ledger = await openReplica(server.connect(), { anchor, anchorWithin: 'answer' });
-    await add(ledger, 'p1');
+    await addPatient(ledger, 'p1');
     assert.equal(state.value, 2);
     state.fails = 'unreachable';
-    await assert.rejects(add(ledger, 'p2'), { code: 'unreachable' });
+    await assert.rejects(addPatient(ledger, 'p2'), { code: 'unreachable' });
     delete state.fails;
-    await add(ledger, 'p3');
+    await addPatient(ledger, 'p3');
     assert.equal(state.value, 4);
     await ledger.close();
   });

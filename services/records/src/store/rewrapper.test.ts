@@ -7,7 +7,6 @@ import {
   assertReadable,
   assertReadableByTwo,
   BOTH,
-  close,
   databaseKinds,
   one,
   open,
@@ -18,7 +17,7 @@ import {
   wrapVersions,
   written,
 } from '../../tools/test-databases.ts';
-import { random, unavailable } from '../../tools/test-replicas.ts';
+import { close, random, unavailable } from '../../tools/test-replicas.ts';
 import { REWRAP } from './directory.ts';
 import type { Ledger } from './ledger.ts';
 
