@@ -159,7 +159,8 @@ describe('the process', { skip: redisMissing }, () => {
     await once(socket, 'close');
     await lineLike(/("event":"manifest","serial":2)/);
     const data = await runtimeData(url);
-    assert.deepEqual(data.manifests, [next.manifest.id]);
+    const ids = [scene.manifest.id, next.manifest.id].toSorted();
+    assert.deepEqual(data.manifests, ids);
     assert.equal(data.tls, peer.tls);
     assert.deepEqual(data.heads, [await headHash(broker.heads[0] ?? '')]);
     const behind = await fetch(`${url}/health/ready`);

@@ -76,7 +76,7 @@ async function run(
   const { identity, tls, simulated } = await openIdentity({
     platform: needed(config.platform, 'platform'),
     issuer,
-    manifest: () => trust.current().agreement.trust.id,
+    manifests: trust.manifests,
     heads: trust.heads,
     now: () => new Date(trust.now()),
     onTokenFailure: (error) => log('token_missing', { code: errorCode(error) }),

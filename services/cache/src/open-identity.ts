@@ -19,8 +19,8 @@ export interface GateIdentityOptions {
   /** The folder of this machine's simulated platform. */
   readonly platform: string;
   readonly issuer: AttestationClient;
-  /** Of the manifest in force and of the newest heads: read anew for each quote. */
-  readonly manifest: () => string;
+  /** By which manifests it runs, and the newest heads: read anew for each quote. */
+  readonly manifests: () => readonly string[];
   readonly heads: () => readonly string[];
   readonly now: () => Date;
   readonly onTokenFailure: (error: unknown) => void;
@@ -40,7 +40,7 @@ const random = (length: number): Uint8Array<ArrayBuffer> =>
 
 /** Makes the keys of this process, and measures what it runs. Throws ConfigError. */
 export async function openIdentity(options: GateIdentityOptions): Promise<GateIdentity> {
-  const { issuer, manifest, heads, now, onTokenFailure } = options;
+  const { issuer, manifests, heads, now, onTokenFailure } = options;
   const tls = await createTlsKey({ service: SERVICE, now, random });
   const folder = fileURLToPath(new URL('..', import.meta.url));
   const attester = createSimulatedAttester({
@@ -50,7 +50,7 @@ export async function openIdentity(options: GateIdentityOptions): Promise<GateId
   });
   const identity = await createIdentity({
     service: SERVICE,
-    manifests: () => [manifest()],
+    manifests,
     heads,
     attester,
     tls: tls.spkiSha256,

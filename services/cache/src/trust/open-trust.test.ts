@@ -196,6 +196,10 @@ describe('a newer manifest', () => {
     assert.equal(agreement.bridge?.manifestId, scene.manifest.id);
     assert.deepEqual([...roles.keys()], ['reader']);
     assert.equal(run.trust.current().agreement, agreement);
+    assert.deepEqual(run.trust.manifests(), [next.manifest.id, scene.manifest.id]);
+    run.times.wall += LEASE * 1000 + 2000;
+    assert.deepEqual(run.trust.manifests(), [next.manifest.id]);
+    run.times.wall = NOW;
     assert.equal(await codeOf(run, head), 'ok');
     await run.trust.file.check();
     assert.ok(!run.trust.file.isCurrent() && !run.trust.file.isRefused());

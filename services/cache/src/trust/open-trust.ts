@@ -38,7 +38,9 @@ export interface OpenedTrust {
   readonly onChange: (listener: (trust: GateTrust, unreadable: number) => void) => void;
   /** Milliseconds since 1970: never behind the newest head. */
   readonly now: () => number;
-  /** The hashes of the newest heads, for the runtime data. */
+  /** For the runtime data: the manifest in force, and the one before while it is bridged. */
+  readonly manifests: () => readonly string[];
+  /** For the runtime data: the hashes of the newest heads. */
   readonly heads: () => readonly string[];
   readonly judgeHeads: NamedHeadJudge;
   /** Whether the newest head of the own party gives time: if not, nobody is admitted. */
@@ -102,17 +104,15 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
     return verdict;
   };
   let refused: string | undefined;
-  const catchUp = async (): Promise<boolean> => {
+  const catchUp = async (): Promise<void> => {
     try {
       const offer = await followBroker(follower, { baseUrl, transport });
       if (offer.refused !== undefined && offer.refused !== refused) onRefused(offer.refused);
       ({ refused } = offer);
-      return offer.changed;
     } catch (error) {
       // Whatever failed on the way: the heads go on saying that there is a newer one.
       if (!(error instanceof Error && 'code' in error)) throw error;
       complain(errorCode(error));
-      return false;
     }
   };
   const asked = Promise.withResolvers<void>();
@@ -132,6 +132,7 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
     current: () => current,
     onChange: (listener) => void listeners.push(listener),
     now,
+    manifests: () => follower.ids,
     heads: () => feed.keeper.hashes(),
     judgeHeads: judgeByFeed(feed),
     hasTime: () => feed.keeper.check().ok,
