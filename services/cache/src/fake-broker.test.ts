@@ -22,8 +22,10 @@ export function createFakeBroker(heads: readonly string[], manifest: string): Fa
   const answer = async (url: URL): Promise<Response> => {
     if (url.pathname === '/v1/heads') return Response.json({ heads: broker.heads });
     if (url.pathname === '/v1/head') {
-      const after = url.searchParams.get('after');
-      if (after !== null && after === (await headHash(broker.heads[0] ?? ''))) await next.promise;
+      // What is signed while this is found out counts as well.
+      const signed = next.promise;
+      const newest = await headHash(broker.heads[0] ?? '');
+      if (url.searchParams.get('after') === newest) await signed;
       return Response.json({ head: broker.heads[0] });
     }
     if (url.pathname === '/v1/manifest')
