@@ -48,6 +48,9 @@ for (const kind of databaseKinds()) {
       const told: string[] = [];
       const ledger = await open(database, { onTampered: ({ code }) => told.push(code) });
       await put(database, keys[2] ?? '', old[2]);
+      // The same run for both who ask.
+      const runs = [ledger.rewrap(), ledger.rewrap()];
+      await Promise.all(runs.map((run) => assert.rejects(run, tampered('entry_replaced'))));
       await assert.rejects(ledger.rewrap(), tampered('entry_replaced'));
       assert.deepEqual(told, ['entry_replaced']);
       await assert.rejects(ledger.read('Patient', 'p1'), tampered('entry_replaced'));

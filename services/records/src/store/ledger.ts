@@ -116,11 +116,13 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   });
   await reader.exclusive(() => reader.follow());
   await keys.checkRead();
+  let isTold = false;
   const noticed = (error: unknown): void => {
     if (!(error instanceof TamperedError)) return onFailure(error);
     reader.fail(error);
     watches.stop();
-    options.onTampered?.(error);
+    if (!isTold) options.onTampered?.(error);
+    isTold = true;
   };
   const watches = new Watches(noticed);
   const keeper =
