@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { signHead, type Head } from '@cloister/attestation';
-import { encodeBase64url } from '@cloister/bytes';
+import { encodeBase64url, type JsonObject } from '@cloister/bytes';
+import { signPartyStatement } from '@cloister/client';
 import { createWorld, random, type RunningBroker, type World } from '../scene.test.ts';
 
 const WITNESS = '/v1/witness';
@@ -96,33 +97,67 @@ describe('two running copies of one broker', () => {
   });
 });
 
+/** What a head says, without its signature. */
+function headOf({ deployment, party, manifest, serial, time, logSize, logRoot }: Head): Head {
+  return { deployment, party, manifest, serial, time, logSize, logRoot };
+}
+
+/** Shows the witness a head by the key of the hospital's broker, and gives the status of its answer. */
+async function ask(world: World, head: Head, override?: readonly string[]): Promise<number> {
+  const { keys } = hospitalOf(world).broker.requireOpen();
+  const question = {
+    party: 'hospital',
+    nonce: encodeBase64url(random(32)),
+    head: await signHead(head, keys.signing),
+    proof: [],
+    ...(override === undefined ? {} : { override }),
+  };
+  const body = JSON.stringify(question);
+  const url = `https://diagnostics.example${WITNESS}`;
+  return (await world.transport(new Request(url, { method: 'POST', body }))).status;
+}
+
 describe('a witness', () => {
   it('takes no head that goes back in time, in manifest or beside the one that it saw', async () => {
     const world = await createWorld();
     await world.agree(world.next({ lease: 600 }));
     await goOn(world);
-    const hospital = hospitalOf(world);
-    const { keys } = hospital.broker.requireOpen();
-    const seen = hospital.broker.gate.seen ?? assert.fail();
+    const seen = hospitalOf(world).broker.gate.seen ?? assert.fail();
     assert.equal(seen.serial, 2);
-    const show = async (changes: Partial<Head>): Promise<number> => {
-      const { deployment, party, manifest, serial, time, logSize, logRoot } = seen;
-      const head = { deployment, party, manifest, serial, time, logSize, logRoot, ...changes };
-      const question = {
-        party: 'hospital',
-        nonce: encodeBase64url(random(32)),
-        head: await signHead(head, keys.signing),
-        proof: [],
-      };
-      const body = JSON.stringify(question);
-      const url = `https://diagnostics.example${WITNESS}`;
-      return (await world.transport(new Request(url, { method: 'POST', body }))).status;
-    };
+    const show = (changes: Partial<Head>) => ask(world, { ...headOf(seen), ...changes });
     assert.equal(await show({ time: seen.time - 1 }), 409);
     assert.equal(await show({ time: seen.time + 1, serial: 1 }), 409);
     assert.equal(await show({ time: seen.time + 1, logRoot: 'cd'.repeat(32) }), 409);
     assert.equal(await show({ time: seen.time + 1, logSize: seen.logSize - 1 }), 409);
     assert.equal(await show({ time: seen.time + 1 }), 200);
+    await world.close();
+  });
+
+  it('lets the party give up the very head that it saw, and no other', async () => {
+    const world = await createWorld();
+    await goOn(world);
+    const seen = hospitalOf(world).broker.gate.seen ?? assert.fail();
+    const next = { ...headOf(seen), time: seen.time + 1, logRoot: 'cd'.repeat(32) };
+    const [key = assert.fail()] = world.voice('hospital').keys;
+    const say = async (abandoned: JsonObject, logSize = next.logSize): Promise<string[]> => [
+      await signPartyStatement(
+        {
+          purpose: 'override-witness',
+          party: 'hospital',
+          manifest: world.manifest.id,
+          abandoned,
+          logSize,
+          logRoot: next.logRoot,
+          reason: 'the disk is lost',
+        },
+        key,
+      ),
+    ];
+    const { logSize, logRoot } = seen;
+    assert.equal(await ask(world, next, await say({ logSize, logRoot: 'ab'.repeat(32) })), 409);
+    assert.equal(await ask(world, next, await say({ logSize: logSize + 1, logRoot })), 409);
+    assert.equal(await ask(world, next, await say({ logSize, logRoot }, logSize + 1)), 409);
+    assert.equal(await ask(world, next, await say({ logSize, logRoot })), 200);
     await world.close();
   });
 });
