@@ -77,9 +77,19 @@ export function isPadding(bytes: Bytes): boolean {
   return found === 0;
 }
 
-/** For one kind of array only: what serves several is compiled to something ten times slower. */
+/** Four at a time, and for one kind of array: what V8 makes of the plain loop takes ten times as long. */
 function orOf(words: Int32Array): number {
-  let found = 0;
-  for (let i = 0; i < words.length; i++) found |= words[i] ?? 0;
-  return found;
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let i = 0;
+  for (const last = words.length - 4; i <= last; i += 4) {
+    a |= words[i] ?? 0;
+    b |= words[i + 1] ?? 0;
+    c |= words[i + 2] ?? 0;
+    d |= words[i + 3] ?? 0;
+  }
+  for (; i < words.length; i++) a |= words[i] ?? 0;
+  return a | b | c | d;
 }

@@ -71,7 +71,7 @@ export function toRequest(head: RequestHead, content: Bytes, signal?: AbortSigna
     return makeRequest(() => new Request(url, init));
   }
   // Applications measure by it: without, they would wrap the body to count it.
-  init.headers.set('content-length', String(content.length));
+  if (announced === undefined) init.headers.push(['content-length', String(content.length)]);
   return makeRequest(() => new HeldRequest(url, init, content));
 }
 
@@ -97,7 +97,7 @@ export function announcedLength(headers: readonly Field[]): number | undefined {
 
 interface FetchParts {
   readonly url: string;
-  readonly init: { method: string; headers: Headers; signal?: AbortSignal };
+  readonly init: { method: string; headers: [string, string][]; signal?: AbortSignal };
 }
 
 function fetchParts(
@@ -111,7 +111,7 @@ function fetchParts(
     throw new MalformedError('bad_value', WHERE);
   if (headers.some(([name]) => CONNECTION_FIELDS.has(name)))
     throw new MalformedError('bad_value', WHERE);
-  const init = { method, headers: toHeaders(headers), ...(signal === undefined ? {} : { signal }) };
+  const init = { method, headers: linesOf(headers), ...(signal === undefined ? {} : { signal }) };
   return { url, init };
 }
 
@@ -131,7 +131,7 @@ export function responseHead({ status }: Response, headers: readonly Field[]): R
 
 /** The fetch response of a binary one. */
 export function toResponse({ status, headers, content }: BinaryResponse): Response {
-  const init = { status, headers: toHeaders(headers) };
+  const init = { status, headers: linesOf(headers) };
   return BODILESS_STATUSES.has(status)
     ? new Response(null, init)
     : new HeldResponse([content], init);
@@ -142,14 +142,13 @@ export function toStreamedResponse(
   { status, headers }: Pick<ResponseHead, 'status' | 'headers'>,
   body: ReadableStream<Bytes>,
 ): Response {
-  const init = { status, headers: toHeaders(headers) };
+  const init = { status, headers: linesOf(headers) };
   return BODILESS_STATUSES.has(status)
     ? new Response(null, init)
     : new StreamedResponse(body, init);
 }
 
-function toHeaders(fields: readonly Field[]): Headers {
-  const headers = new Headers();
-  for (const [name, value] of fields) headers.append(name, value);
-  return headers;
+/** As fetch takes them, which copies even its own Headers. */
+function linesOf(fields: readonly Field[]): [string, string][] {
+  return fields.map(([name, value]) => [name, value]);
 }

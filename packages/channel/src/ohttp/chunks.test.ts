@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { type Bytes, concatBytes, decodeHex, encodeHex, encodeUtf8 } from '@cloister/bytes';
-import { createHpke, WEB_PRIMITIVES } from '@cloister/crypto';
-import { shared, sharedMissing } from '../../../../tests/shared.ts';
+import { sharedMissing } from '../../../../tests/shared.ts';
 import { encodeVarint } from '../binary-http/varint.ts';
 import { StreamReader } from '../wire/stream-reader.ts';
-import { createSuites } from './channel-keys.ts';
 import { CHUNK_SIZE, type ChunkOpener, groupPieces, openChunks, sealChunks } from './chunks.ts';
-import { parseKeyConfig } from './key-config.ts';
 import { openChunkedRequest, setupRequest } from './request-encryption.ts';
 import { createResponseOpener, createResponseSealer } from './response-encryption.ts';
+import { example } from './vector-setup.test.ts';
 
 async function* each<T>(...values: readonly T[]): AsyncGenerator<T> {
   yield* values;
@@ -31,31 +28,10 @@ const readerOf = (bytes: Bytes, size = bytes.length) =>
   );
 
 describe('chunked OHTTP, example of the draft', { skip: sharedMissing }, () => {
-  const text = sharedMissing
-    ? '{}'
-    : readFileSync(shared('vectors/protocol/ohttp-chunked-draft.json'), 'utf8');
-  const vector = JSON.parse(text) as Record<string, string>;
-  const hex = (name: string) => decodeHex(vector[name] ?? assert.fail(name));
-  const primitives = {
-    ...WEB_PRIMITIVES,
-    x25519: {
-      ...WEB_PRIMITIVES.x25519,
-      generate: () => WEB_PRIMITIVES.x25519.import(hex('clientEphemeralSecretKey')),
-    },
-  };
-  const hpke = createHpke({ kem: 'x25519', kdf: 'hkdf-sha256', aead: 'aes-128-gcm', primitives });
-
-  async function gatewayKeys() {
-    const config = parseKeyConfig(hex('keyConfig')) ?? assert.fail();
-    const privateKey = await hpke.deserializePrivateKey(hex('gatewaySecretKey'));
-    return { config, privateKey, suites: createSuites('x25519') };
-  }
+  const { vector, hex, gatewayKeys, recipient } = example('ohttp-chunked-draft');
 
   it('makes the request, in chunks as in the example', async () => {
-    const keys = await gatewayKeys();
-    const publicKey = await hpke.deserializePublicKey(keys.config.publicKey);
-    const recipient = { keyId: 1, hpke, publicKey, config: keys.config.bytes };
-    const { start, context } = await setupRequest(recipient, 'chunked');
+    const { start, context } = await setupRequest(await recipient(), 'chunked');
     const message = hex('binaryRequest');
     const groups = each([message.slice(0, 12)], [message.slice(12)]);
     const chunks = await collect(sealChunks(groups, (p, aad) => context.sealPieces(p, aad)));
@@ -99,6 +75,26 @@ describe('groupPieces', () => {
       assert.deepEqual(concatBytes(...groups.flat()), concatBytes(...pieces));
       for (const piece of groups.flat()) assert.ok(pieces.some((p) => p.buffer === piece.buffer));
     }
+  });
+});
+
+describe('sealChunks', () => {
+  it('gives back the memory of what was sealed, and of nothing that shares memory', async () => {
+    const shared = new Uint8Array(40).fill(7);
+    const made: Bytes[] = [];
+    const groups = each([new Uint8Array(3)], [new Uint8Array(3)]);
+    const chunks = await collect(
+      sealChunks(groups, async () => {
+        const own = new Uint8Array(20).fill(9);
+        made.push(own);
+        return [own, shared.subarray(0, 30)];
+      }),
+    );
+    assert.ok(made.every(({ byteLength }) => byteLength === 0));
+    assert.equal(shared[39], 7);
+    const one = concatBytes(new Uint8Array(20).fill(9), new Uint8Array(30).fill(7));
+    const length = encodeVarint(50);
+    assert.deepEqual(chunks, concatBytes(length, one, length, one, encodeVarint(0), one));
   });
 });
 

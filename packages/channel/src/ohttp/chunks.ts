@@ -50,11 +50,15 @@ export async function* sealChunks(
 ): AsyncGenerator<Bytes, void, void> {
   for await (const group of groups) {
     const sealed = await seal(group, NO_AAD);
-    const chunk = concatBytes(encodeVarint(lengthOf(sealed)), ...sealed);
-    release(sealed);
-    yield chunk;
+    yield chunkOf(lengthOf(sealed), sealed);
   }
-  yield concatBytes(encodeVarint(0), ...(await seal([], FINAL)));
+  yield chunkOf(0, await seal([], FINAL));
+}
+
+function chunkOf(length: number, sealed: readonly Bytes[]): Bytes {
+  const chunk = concatBytes(encodeVarint(length), ...sealed);
+  release(sealed);
+  return chunk;
 }
 
 /**

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { concatBytes, decodeHex, encodeHex, encodeUtf8, MalformedError } from '@cloister/bytes';
-import { createHpke, type KemName, WEB_PRIMITIVES } from '@cloister/crypto';
+import { createHpke, type KemName } from '@cloister/crypto';
 import * as fc from 'fast-check';
-import { shared, sharedMissing } from '../../../../tests/shared.ts';
+import { sharedMissing } from '../../../../tests/shared.ts';
 import {
   createChannelKeys,
-  createSuites,
   encodeKeyConfigs,
   exportChannelKeys,
   importChannelKeys,
@@ -15,29 +13,12 @@ import {
 import { createKeyConfig, parseKeyConfig, parseKeyConfigs } from './key-config.ts';
 import { openRequest, sealRequest, setupRequest } from './request-encryption.ts';
 import { openResponse, sealResponse } from './response-encryption.ts';
+import { example } from './vector-setup.test.ts';
 
 const KEMS: readonly KemName[] = ['x-wing', 'x25519', 'p-256'];
 
 describe('RFC 9458 appendix A', { skip: sharedMissing }, () => {
-  const text = sharedMissing
-    ? '{}'
-    : readFileSync(shared('vectors/protocol/ohttp-rfc9458.json'), 'utf8');
-  const vector = JSON.parse(text) as Record<string, string>;
-  const hex = (name: string) => decodeHex(vector[name] ?? assert.fail(name));
-  const primitives = {
-    ...WEB_PRIMITIVES,
-    x25519: {
-      ...WEB_PRIMITIVES.x25519,
-      generate: () => WEB_PRIMITIVES.x25519.import(hex('clientEphemeralSecretKey')),
-    },
-  };
-  const hpke = createHpke({ kem: 'x25519', kdf: 'hkdf-sha256', aead: 'aes-128-gcm', primitives });
-
-  async function gatewayKeys() {
-    const config = parseKeyConfig(hex('keyConfig')) ?? assert.fail();
-    const privateKey = await hpke.deserializePrivateKey(hex('gatewaySecretKey'));
-    return { config, privateKey, suites: createSuites('x25519') };
-  }
+  const { vector, hex, gatewayKeys, recipient } = example('ohttp-rfc9458');
 
   it('reads the key configuration', async () => {
     const { config, privateKey } = await gatewayKeys();
@@ -50,9 +31,7 @@ describe('RFC 9458 appendix A', { skip: sharedMissing }, () => {
 
   it('makes and opens the encapsulated request', async () => {
     const keys = await gatewayKeys();
-    const publicKey = await hpke.deserializePublicKey(keys.config.publicKey);
-    const recipient = { keyId: 1, hpke, publicKey, config: keys.config.bytes };
-    const sender = await setupRequest(recipient, 'whole');
+    const sender = await setupRequest(await recipient(), 'whole');
     const encapsulated = concatBytes(...(await sealRequest(sender, [hex('binaryRequest')])));
     assert.equal(encodeHex(encapsulated), vector['encapsulatedRequest']);
     const opened = (await openRequest(encapsulated, [keys])) ?? assert.fail();

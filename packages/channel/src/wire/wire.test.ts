@@ -73,6 +73,23 @@ describe('held messages', () => {
     });
   }
 
+  it('are told by their pieces, as fetch responses are, once', async () => {
+    const bodies: readonly (() => Response)[] = [
+      () => made.response(),
+      () => new Response(content),
+      () => new Response(streamFrom(each('\u{feff}{"a"', ':1}'))),
+    ];
+    for (const body of bodies) {
+      const response = body();
+      assert.deepEqual(concatBytes(...(await HeldResponse.piecesOf(response))), content);
+      await assert.rejects(HeldResponse.piecesOf(response), TypeError);
+      const locked = body();
+      locked.body?.getReader();
+      await assert.rejects(HeldResponse.piecesOf(locked), TypeError);
+    }
+    assert.deepEqual(await HeldResponse.piecesOf(new Response(null)), []);
+  });
+
   it('keep what fetch knows of them', async () => {
     const request = made.request().clone();
     assert.ok(request instanceof Request);
@@ -154,6 +171,16 @@ describe('streams', () => {
     assert.equal(ended, false);
     assert.equal(await textOf(follow(pieces, source)), 'abcdef');
     assert.equal((await readAhead(each('ab'), 2)).ended, true);
+  });
+
+  it('refuse pieces that are no bytes', async () => {
+    const texts = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue('text');
+        controller.close();
+      },
+    });
+    await assert.rejects(HeldResponse.piecesOf(new Response(texts)), TypeError);
   });
 
   it('cancel what they are made of', async () => {

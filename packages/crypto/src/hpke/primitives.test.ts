@@ -107,6 +107,45 @@ describe('node:crypto and WebCrypto', () => {
     }
   });
 
+  it('take the data of an HMAC in parts, and long data too', async () => {
+    const key = data.subarray(0, 32);
+    const long = new Uint8Array(5000).fill(3);
+    for (const parts of [
+      [],
+      [data],
+      [data.subarray(0, 7), new Uint8Array(), data.subarray(7)],
+      [long, data],
+    ]) {
+      const expected = nodeCrypto
+        .createHmac('sha256', key)
+        .update(concatBytes(...parts))
+        .digest();
+      for (const [, primitives] of PROVIDERS)
+        assert.equal(
+          encodeHex(await primitives.hmacSha256(key, ...parts)),
+          expected.toString('hex'),
+        );
+    }
+  });
+
+  it('seal short and long pieces alike, in any mixture', async () => {
+    const [key, nonce, none] = [data.subarray(0, 32), data.subarray(0, 12), new Uint8Array()];
+    const sizes = [
+      [],
+      [0],
+      [5, 0, 7],
+      [32_768],
+      [32_767, 1, 1],
+      [9, 40_000, 3, 70_000, 20_000, 20_000],
+    ];
+    for (const lengths of sizes) {
+      const pieces = lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
+      const sealed = concatBytes(...(await (await node.aesGcm(key)).seal(nonce, none, pieces)));
+      const opened = await (await web.aesGcm(key)).open(nonce, none, sealed);
+      assert.deepEqual(opened, concatBytes(...pieces));
+    }
+  });
+
   it('agree with a peer whose key was used before, and with another', async () => {
     const [first, second] = [await node.x25519.generate(), await node.x25519.generate()];
     const own = await node.x25519.generate();
