@@ -34,6 +34,7 @@ export {
   type EvidenceFormat,
   type NoncePath,
 } from './evidence/envelope.ts';
+export { CheckList } from './check-list.ts';
 export {
   canonicalManifest,
   manifestId,

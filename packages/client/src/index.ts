@@ -105,3 +105,10 @@ export {
   type PartyPurpose,
   type PartyStatement,
 } from './broker-statement.ts';
+export {
+  createVaultClient,
+  type VaultClient,
+  type VaultClientOptions,
+  type VaultKeyQuery,
+} from './vault-client.ts';
+export type { VaultRelease } from './vault-release.ts';
