@@ -37,6 +37,7 @@ export {
 } from './media-types.ts';
 export {
   createChannelKeys,
+  deriveChannelKeys,
   encodeKeyConfigs,
   exportChannelKeys,
   importChannelKeys,

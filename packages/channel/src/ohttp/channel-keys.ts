@@ -30,6 +30,20 @@ export async function createChannelKeys(options: {
   return assemble(options.keyId, await hpkeOf(suites).generateKeyPair(), suites);
 }
 
+/**
+ * The channel key of some keying material (DeriveKeyPair, RFC 9180 section 4): the same one wherever
+ * it is derived. The material is used for nothing else.
+ */
+export async function deriveChannelKeys(options: {
+  readonly kem: KemName;
+  readonly keyId: number;
+  readonly material: Bytes;
+  readonly primitives?: HpkePrimitives | undefined;
+}): Promise<ChannelKeys> {
+  const suites = createSuites(options.kem, options.primitives);
+  return assemble(options.keyId, await hpkeOf(suites).deriveKeyPair(options.material), suites);
+}
+
 /** The key as bytes, to be sealed: whoever has them reads everything that was sent to the key. */
 export function exportChannelKeys({ config, privateKey }: ChannelKeys): Bytes {
   return concatBytes(
