@@ -16,6 +16,10 @@ import { startDeployment, type Deployment } from '../../apps/cli/src/local/deplo
 import { entryOf } from '../../apps/cli/src/local/places.ts';
 import { anyPorts } from '../../apps/cli/src/local/ports.ts';
 import { random, readTrust } from '../../apps/cli/src/local-trust.ts';
+import { until } from '../conformance/manifest-scene.ts';
+
+/** Seconds: long enough for what is done while the broker is away, on a busy machine too. */
+const LEASE = 24;
 
 /** The way to a broker, which can be cut: then nobody answers behind it. */
 interface Way {
@@ -69,6 +73,7 @@ describe("the hospital's key broker away", () => {
       ports: await anyPorts(),
       portal: false,
       without: ['records'],
+      lease: LEASE,
       tell: () => undefined,
     });
     way = await openWay(deployment.urls.brokers.hospital);
@@ -120,7 +125,7 @@ describe("the hospital's key broker away", () => {
     return records;
   }
 
-  it('at the start is waited for, and during the run bridged by the lease', async () => {
+  it('at the start is waited for, and during the run bridged by the lease, and no longer', async () => {
     way.isCut = true;
     const lines: string[] = [];
     const waiting = Promise.withResolvers<undefined>();
@@ -147,11 +152,19 @@ describe("the hospital's key broker away", () => {
     assert.deepEqual(new Set(found.map(({ mrn }) => mrn)), new Set(['BEFORE', 'MEANWHILE']));
     // A new reader too: what it verifies is what the heads of the last minutes say.
     await signIn(url);
-    const ready = await transport(new Request(`${url}/health/ready`));
-    assert.equal(ready.status, 200);
+    const readiness = async (): Promise<number> =>
+      (await transport(new Request(`${url}/health/ready`))).status;
+    assert.equal(await readiness(), 200);
+
+    // The lease ends, and with it the use of what was released.
+    await until(readiness, (status) => status === 503, 4 * LEASE * 1000);
+    await assert.rejects(records.searchPatients('Away'));
+    await assert.rejects(addPatient(records, 'TOO LATE'));
 
     way.isCut = false;
+    await until(readiness, (status) => status === 200, 4 * LEASE * 1000);
     await addPatient(records, 'AFTER');
-    assert.equal((await records.searchPatients('Away')).length, 3);
+    const all = (await records.searchPatients('Away')).map(({ mrn }) => mrn);
+    assert.deepEqual(new Set(all), new Set(['BEFORE', 'MEANWHILE', 'AFTER']));
   });
 });

@@ -10,14 +10,17 @@ import { startDeployment, type Deployment } from '../../apps/cli/src/local/deplo
 import { BROKERS, PARTIES, type BrokerParty } from '../../apps/cli/src/local/places.ts';
 import { anyPorts } from '../../apps/cli/src/local/ports.ts';
 import { random } from '../../apps/cli/src/local-trust.ts';
+import {
+  redisMissing,
+  startRedis,
+  type RedisServer,
+} from '../../services/cache/src/redis-server.test.ts';
 import { agreedNow, handTo, successorOf, until } from '../conformance/manifest-scene.ts';
 
-/** In which order they are left out, and who decides for whom. */
-const LEFT_OUT: readonly (readonly [BrokerParty, Service, Service])[] = [
-  ['hospital', 'records', 'inference'],
-  ['diagnostics', 'inference', 'records'],
-];
-type Service = 'records' | 'inference';
+type Service = 'records' | 'inference' | 'cache';
+/** In which order they are left out, and for whom each decides. */
+const LEFT_OUT = { hospital: ['records', 'cache'], diagnostics: ['inference'] } as const;
+
 const [IN_FORCE, PENDING] = [200, 202];
 
 const change = (same: Manifest): Manifest => ({ ...same, lease: same.lease - 1 });
@@ -25,16 +28,21 @@ const change = (same: Manifest): Manifest => ({ ...same, lease: same.lease - 1 }
 describe('a manifest that all have signed but the party that decides, while all of it runs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-deciding-'));
   const transport = createHttpClient({ timeoutMs: 60_000 });
+  let redis: RedisServer | undefined;
   let deployment: Deployment;
   let manifest: Manifest;
+  let running: readonly Service[];
 
   before(async () => {
+    redis = redisMissing === false ? await startRedis() : undefined;
     deployment = await startDeployment({
       folder,
       ports: await anyPorts(),
       portal: false,
+      redis: redis === undefined ? undefined : `unix:${redis.path}`,
       tell: () => undefined,
     });
+    running = ['records', 'inference', ...(redis === undefined ? [] : (['cache'] as const))];
     manifest = agreedNow(deployment);
     // From the next serial on, two parties are a quorum.
     const { update } = manifest.quorum;
@@ -44,11 +52,12 @@ describe('a manifest that all have signed but the party that decides, while all 
     }));
     await spread(next.text, { hospital: IN_FORCE, diagnostics: IN_FORCE });
     ({ manifest } = next);
-    await Promise.all([runsBy('records', next.id), runsBy('inference', next.id)]);
+    await Promise.all(running.map((service) => runsBy(service, next.id)));
   });
   after(async () => {
     transport.close();
     await deployment.stop();
+    await redis?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -66,7 +75,9 @@ describe('a manifest that all have signed but the party that decides, while all 
 
   /** The manifests by which a service says that it runs, in its evidence. */
   async function namedBy(service: Service): Promise<readonly string[]> {
-    const { runtimeData } = await fetchEvidence(deployment.urls[service], random(32), transport);
+    const { urls } = deployment;
+    const url = service === 'cache' ? (urls.cache?.url ?? assert.fail()) : urls[service];
+    const { runtimeData } = await fetchEvidence(url, random(32), transport);
     return parseRuntimeData(runtimeData).manifests;
   }
   const runsBy = (service: Service, id: string) =>
@@ -81,26 +92,29 @@ describe('a manifest that all have signed but the party that decides, while all 
     return log.match(/"manifest_refused","code":"own_party_missing"/g)?.length ?? 0;
   }
 
-  for (const [party, bound, other] of LEFT_OUT)
-    it(`without the ${party} it is refused by ${bound} and that party's broker, and followed by ${other}`, async () => {
+  for (const party of BROKERS)
+    it(`without the ${party} it is refused by whom the ${party} decides for, and followed by all others`, async () => {
+      const bound = running.filter((service) => LEFT_OUT[party].some((one) => one === service));
+      const others = running.filter((service) => !bound.includes(service));
       const signers = PARTIES.filter((one) => one !== party);
-      const namedBefore = await namedBy(bound);
-      const refusedBefore = { [bound]: refusals(bound), [other]: refusals(other) };
+      const namedBefore = await Promise.all(bound.map(namedBy));
+      const refusedBefore = new Map(running.map((service) => [service, refusals(service)]));
       const lacking = await successorOf(deployment, manifest, change, signers);
       const all = { hospital: IN_FORCE, diagnostics: IN_FORCE };
       await spread(lacking.text, { ...all, [party]: PENDING });
-      await runsBy(other, lacking.id);
-      await until(
-        async () => refusals(bound),
-        (times) => times > (refusedBefore[bound] ?? 0),
-      );
-      assert.deepEqual(await namedBy(bound), namedBefore);
-      assert.equal(refusals(other), refusedBefore[other]);
+      await Promise.all(others.map((service) => runsBy(service, lacking.id)));
+      for (const service of bound)
+        await until(
+          async () => refusals(service),
+          (times) => times > (refusedBefore.get(service) ?? 0),
+        );
+      assert.deepEqual(await Promise.all(bound.map(namedBy)), namedBefore);
+      for (const service of others) assert.equal(refusals(service), refusedBefore.get(service));
       // With the last signature it binds all.
       const whole = await successorOf(deployment, manifest, change);
       assert.equal(whole.id, lacking.id);
       await spread(whole.text, all);
-      await runsBy(bound, whole.id);
+      await Promise.all(bound.map((service) => runsBy(service, whole.id)));
       ({ manifest } = whole);
     });
 });
