@@ -361,7 +361,7 @@ export function fetchSecret(
 
 /** The key to use for what is new at a time: the newest version that has begun. */
 export function currentVersion(
-  { versions }: ReleasedSecret,
+  { versions }: Pick<ReleasedSecret, 'versions'>,
   at: Date,
 ): ReleasedSecret['versions'][number] | undefined {
   const now = at.getTime() / 1000;

@@ -41,8 +41,8 @@ export interface BrokerSession {
   /** The broker that made a secret of the manifest in force; the signer proves who calls. */
   secretKeeper(name: string, signCall: CallSigner): SecretKeeper;
   /**
-   * Asks the own party's broker for a newer manifest, not more often than every second. A broker that
-   * cannot be reached has none.
+   * Asks the own party's broker for a newer manifest, or the others where it has none, not more often
+   * than every second. A broker that cannot be reached has none.
    */
   readonly catchUp: () => Promise<void>;
 }
@@ -81,6 +81,9 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
       return made.client;
     };
   };
+  const own = brokers[ownParty];
+  // Without a broker of its own any other will do: what it names is signed, or does not count.
+  const sources = own === undefined ? Object.values(brokers) : [own];
   let looking: Promise<unknown> | undefined;
   let lookedAt = Number.NEGATIVE_INFINITY;
   const catchUp = async (): Promise<void> => {
@@ -88,8 +91,11 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
     // Whoever shows a foreign manifest again and again does not have the broker asked each time.
     if (looking === undefined && time >= lookedAt && time - lookedAt < LOOK_MS) return;
     lookedAt = time;
-    const source = { baseUrl: brokers[ownParty] ?? '', transport };
-    looking ??= unlessUnavailable(() => followBroker(follower, source)).finally(() => {
+    looking ??= Promise.all(
+      sources.map((baseUrl) =>
+        unlessUnavailable(() => followBroker(follower, { baseUrl, transport })),
+      ),
+    ).finally(() => {
       looking = undefined;
     });
     await looking;

@@ -14,7 +14,7 @@ export function guardByLeases(
     handle: async (request) => {
       const over = leases.find((lease) => !lease.isRunning());
       if (over === undefined) return gateway.handle(request);
-      const why = `the key broker has not renewed the lease on ${over.name}`;
+      const why = `the lease on ${over.name} was not renewed by whoever keeps it`;
       return problem(503, 'lease_over', why);
     },
   };

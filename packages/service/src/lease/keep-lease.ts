@@ -2,12 +2,15 @@ import { BROKER_ANSWER, type ReleasedSecret, type Verification } from '@cloister
 import { ConfigError } from '../config-error.ts';
 import { errorCode } from '../log.ts';
 
+/** A secret for a while: from when to when it may be used, in seconds since 1970. */
+export type Lent = Pick<ReleasedSecret, 'issued' | 'exp'>;
+
 /** How a secret is asked for, and who is told how that goes. */
-export interface LeaseOptions {
+export interface LeaseOptions<S extends Lent = ReleasedSecret> {
   /** The secret's name, for the log and for problems. */
   readonly name: string;
   /** Asks the broker: for the first lease, or for the renewal of the one that is held. */
-  readonly ask: (held: ReleasedSecret | undefined) => Promise<Verification<ReleasedSecret>>;
+  readonly ask: (held: S | undefined) => Promise<Verification<S>>;
   /** Looks for a newer manifest, where the broker goes by another one than this service. */
   readonly catchUp?: (() => Promise<void>) | undefined;
   /** The time, never behind the newest head (design 2.1, rule 8). */
@@ -15,16 +18,16 @@ export interface LeaseOptions {
   /** Told, each time, that the broker gives nothing yet, or did not renew: the code says why. */
   readonly onFailure: (code: string) => void;
   /** Told after each renewal: there may be newer versions. */
-  readonly onRenewed?: (secret: ReleasedSecret) => Promise<void> | void;
+  readonly onRenewed?: (secret: S) => Promise<void> | void;
   /** Milliseconds between two attempts where one has failed; 1 s unless told. */
   readonly retryMs?: number;
 }
 
 /** A secret under a lease that is renewed in the background. */
-export interface HeldLease {
+export interface HeldLease<S extends Lent = ReleasedSecret> {
   readonly name: string;
   /** The newest release. */
-  readonly secret: ReleasedSecret;
+  readonly secret: S;
   /** Whether the lease runs: when it has ended, nothing may be done with the secret. */
   isRunning(): boolean;
   /** Renews it now: a newer manifest is in force, or there may be newer versions. */
@@ -36,10 +39,11 @@ export interface HeldLease {
 const RETRY_MS = 1000;
 /** A lease is renewed after this part of it: a broker that is away is bridged by the rest. */
 const RENEW_AFTER = 1 / 3;
-/** Answers of a broker that is there and will give the secret later. */
+/** Answers of a broker or a vault that is there and will give the secret later. */
 const LATER: ReadonlySet<string> = new Set([
   'evidence_unavailable',
   'issuer_unavailable',
+  'vault_unauthorized',
   'nonce_unknown',
   'secret_absent',
   'store_unavailable',
@@ -62,7 +66,9 @@ const LEASE_UNKNOWN = 'lease_unknown';
  * fails is tried again until the lease is over; where the verified broker itself says no, as it does
  * to code that the manifest no longer admits, the lease is over at once, until it says yes.
  */
-export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
+export async function keepLease<S extends Lent = ReleasedSecret>(
+  options: LeaseOptions<S>,
+): Promise<HeldLease<S>> {
   const { name, now, onFailure, onRenewed, retryMs = RETRY_MS } = options;
   let secret = await firstRelease(options, retryMs);
   let timer: NodeJS.Timeout | undefined;
@@ -120,17 +126,22 @@ export async function keepLease(options: LeaseOptions): Promise<HeldLease> {
   };
 }
 
-const untilRenewal = ({ issued, exp }: ReleasedSecret): number =>
+const untilRenewal = ({ issued, exp }: Lent): number =>
   (exp - issued) * 1000 * RENEW_AFTER;
 
-async function firstRelease(options: LeaseOptions, retryMs: number): Promise<ReleasedSecret> {
+async function firstRelease<S extends Lent>(
+  options: LeaseOptions<S>,
+  retryMs: number,
+): Promise<S> {
   for (;;) {
     const first = await askNewly(options, undefined);
     if ('secret' in first) return first.secret;
     const { code } = first;
     options.onFailure(code);
     if (!LATER.has(code) && code !== UNREACHABLE)
-      throw new ConfigError(`${options.name}: the key broker is not trusted or refuses (${code})`);
+      throw new ConfigError(
+        `${options.name}: its owner's key broker or vault is not trusted, or refuses (${code})`,
+      );
     await new Promise((resolve) => {
       setTimeout(resolve, retryMs);
     });
@@ -138,8 +149,8 @@ async function firstRelease(options: LeaseOptions, retryMs: number): Promise<Rel
 }
 
 /** What came of a question: a release, or why there is none. */
-type Asked =
-  | { readonly secret: ReleasedSecret }
+type Asked<S> =
+  | { readonly secret: S }
   | {
       readonly code: string;
       /** Whether the verified broker itself said no, and means this service. */
@@ -147,7 +158,10 @@ type Asked =
     };
 
 /** Asks; once more after looking for a newer manifest, and where the broker knows no such lease. */
-async function askNewly(options: LeaseOptions, held: ReleasedSecret | undefined): Promise<Asked> {
+async function askNewly<S extends Lent>(
+  options: LeaseOptions<S>,
+  held: S | undefined,
+): Promise<Asked<S>> {
   const first = await askOnce(options, held);
   if ('secret' in first) return first;
   if (first.code === OTHER_MANIFEST && options.catchUp !== undefined) {
@@ -157,7 +171,10 @@ async function askNewly(options: LeaseOptions, held: ReleasedSecret | undefined)
   return first.code === LEASE_UNKNOWN && held !== undefined ? askOnce(options, undefined) : first;
 }
 
-async function askOnce({ ask }: LeaseOptions, held: ReleasedSecret | undefined): Promise<Asked> {
+async function askOnce<S extends Lent>(
+  { ask }: LeaseOptions<S>,
+  held: S | undefined,
+): Promise<Asked<S>> {
   try {
     const verdict = await ask(held);
     if (verdict.ok) return { secret: verdict.claims };
