@@ -126,13 +126,9 @@ export async function keepLease<S extends Lent = ReleasedSecret>(
   };
 }
 
-const untilRenewal = ({ issued, exp }: Lent): number =>
-  (exp - issued) * 1000 * RENEW_AFTER;
+const untilRenewal = ({ issued, exp }: Lent): number => (exp - issued) * 1000 * RENEW_AFTER;
 
-async function firstRelease<S extends Lent>(
-  options: LeaseOptions<S>,
-  retryMs: number,
-): Promise<S> {
+async function firstRelease<S extends Lent>(options: LeaseOptions<S>, retryMs: number): Promise<S> {
   for (;;) {
     const first = await askNewly(options, undefined);
     if ('secret' in first) return first.secret;
