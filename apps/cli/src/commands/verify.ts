@@ -1,22 +1,20 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseRuntimeData, type EvidenceEnvelope } from '@cloister/attestation';
-import { fetchEvidence, verifyService } from '@cloister/client';
-import { createHttpClient, NODE_EVIDENCE_CRYPTO } from '@cloister/service';
-import { CommandError } from '../command-error.ts';
 import { runVerifyEnvelope } from '../inspect/run-verify-envelope.ts';
 import { runVerifyFile } from '../inspect/run-verify-file.ts';
-import { placesIn, ROOT } from '../local/places.ts';
-import { random, readTrust } from '../local-trust.ts';
-import { describeChecks, describePeerChecks } from '../print-checks.ts';
-import { verifySigningKeys, type SigningKeyResult } from '../signing-keys.ts';
+import { runVerifyUrl } from '../verify/run-verify-url.ts';
 
 const HELP = `cloister verify <url> [options]   is that service what it says it is?
 
   --manifest <file>     the trust manifest (default: the one of \`cloister up\` on this machine)
   --service <name>      which service of the manifest it must be (default: what it says itself)
   --attestation <url>   where its token's issuer publishes keys (default: the issuer of the manifest)
+  --broker <party>=<url>   where the key broker of a party answers; may be repeated. Its heads give the
+                        time: without them a service may run by an agreement that has ended since
+                        (default: the hospital's, for \`cloister up\` on this machine)
+  --party <name>        the party for whom you verify: the heads of its broker count, and no newer
+                        manifest without its signature (default: hospital)
+  --watch               keeps verifying, and prints a line when something is different; Ctrl-C ends it
+  --every <seconds>     how often (default: 15)
 
 cloister verify <file> [options]   is the evidence in this file genuine, and acceptable?
 
@@ -37,7 +35,7 @@ cloister verify <file> [options]   is the evidence in this file genuine, and acc
 
   --json                the whole result as JSON
 
-Exit codes: 0 verified, 2 refused, 1 it could not be asked or read.
+Exit codes: 0 verified, 2 refused, 1 it could not be asked or read; with --watch, as it was last.
 `;
 
 /** `cloister verify <url|file>`: judges a running service by the manifest, or evidence by itself. */
@@ -49,6 +47,10 @@ export async function run(args: readonly string[]): Promise<number> {
       manifest: { type: 'string' },
       service: { type: 'string' },
       attestation: { type: 'string' },
+      broker: { type: 'string', multiple: true },
+      party: { type: 'string' },
+      watch: { type: 'boolean', default: false },
+      every: { type: 'string', default: '15' },
       collateral: { type: 'string', multiple: true },
       source: { type: 'string', multiple: true },
       at: { type: 'string' },
@@ -85,84 +87,5 @@ export async function run(args: readonly string[]): Promise<number> {
       json: values.json,
     });
   }
-  return verifyUrl(url, values);
-}
-
-async function verifyUrl(
-  url: string,
-  values: {
-    readonly manifest?: string | undefined;
-    readonly service?: string | undefined;
-    readonly attestation?: string | undefined;
-    readonly json: boolean;
-  },
-): Promise<number> {
-  const file = values.manifest ?? placesIn(join(ROOT, '.cloister')).manifest;
-  if (!existsSync(file)) {
-    throw new CommandError('no trust manifest: name one with --manifest, or start `cloister up`');
-  }
-  const manifest = await readTrust(file);
-  const transport = createHttpClient();
-  try {
-    let envelope: EvidenceEnvelope | undefined;
-    const service = values.service ?? (await nameOf(url, transport));
-    const attestationUrl = values.attestation ?? manifest.manifest.issuers[0]?.iss;
-    const result = await verifyService({
-      baseUrl: url,
-      service,
-      manifest,
-      // The attestation service itself has no token of its own making: its evidence stands alone.
-      ...(attestationUrl === undefined || service === 'attestation' ? {} : { attestationUrl }),
-      transport,
-      now: () => new Date(),
-      random,
-      crypto: NODE_EVIDENCE_CRYPTO,
-      onEvidence: (seen) => {
-        envelope = seen;
-      },
-    });
-    const signingKeys =
-      service === 'attestation' && result.ok
-        ? await verifySigningKeys(url, { manifest, envelope, transport, at: new Date() })
-        : [];
-    const badKey = signingKeys.find(({ ok }) => !ok);
-    const ok = result.ok && badKey === undefined;
-    const summary = {
-      ok,
-      service,
-      manifest: manifest.id,
-      format: envelope?.format,
-      ...(result.ok ? { claims: result.claims.claims } : { code: result.code }),
-      ...(badKey?.code === undefined ? {} : { code: badKey.code }),
-      checks: result.checks,
-      ...(signingKeys.length === 0 ? {} : { signingKeys }),
-    };
-    if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
-    else {
-      process.stdout.write(`${url} as ${service}, by manifest ${manifest.id}\n\n`);
-      process.stdout.write(`${describePeerChecks(result.checks)}\n`);
-      process.stdout.write(signingKeys.map(describeKey).join(''));
-      if (result.ok && result.claims.simulated) {
-        process.stdout.write('SIMULATED hardware: this proves nothing against its host.\n');
-      }
-      process.stdout.write(ok ? 'verified\n' : `refused: ${summary.code}\n`);
-    }
-    return ok ? 0 : 2;
-  } finally {
-    transport.close();
-  }
-}
-
-/** A key that signs tokens, under the question whether that enclave holds it. */
-function describeKey({ ok, kid, checks }: SigningKeyResult): string {
-  const answer = ok ? 'yes' : 'NO ';
-  return `${answer}  Does that enclave hold the key that signs tokens? (${kid})\n${describeChecks(checks)}\n`;
-}
-
-async function nameOf(
-  url: string,
-  transport: ReturnType<typeof createHttpClient>,
-): Promise<string> {
-  const { runtimeData } = await fetchEvidence(url, random(32), transport);
-  return parseRuntimeData(runtimeData).service;
+  return runVerifyUrl(url, values);
 }
