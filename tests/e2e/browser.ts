@@ -29,7 +29,7 @@ export async function launchBrowser(): Promise<Browser> {
 
 /** A platform in a folder of its own, with its portal; `stop` removes the folder too. */
 export async function startPlatform(
-  options: { readonly variant?: VariantOptions } = {},
+  options: { readonly variant?: VariantOptions; readonly lease?: number } = {},
 ): Promise<Deployment> {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-e2e-'));
   const deployment = await startDeployment({
@@ -55,16 +55,30 @@ export interface WatchedPage {
   readonly context: BrowserContext;
 }
 
+/** How a page is opened. */
+export interface PageOptions {
+  readonly locale?: string;
+  readonly colorScheme?: 'light' | 'dark';
+  /** Whether the test moves the page's clock. */
+  readonly clock?: boolean;
+  /** Something that stands between the page and this address. */
+  readonly through?: { readonly from: string; readonly to: string };
+  /** Says something else in `cloister.json`. */
+  readonly settings?: (settings: Record<string, unknown>) => Record<string, unknown>;
+}
+
 /** Opens a page in a fresh context and notes every violation of its policy and every error. */
 export async function openPage(
   browser: Browser,
   url: string,
-  options: { readonly locale?: string; readonly colorScheme?: 'light' | 'dark' } = {},
+  options: PageOptions = {},
 ): Promise<WatchedPage> {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 860 },
     locale: options.locale ?? 'en',
     colorScheme: options.colorScheme ?? 'light',
+    // Its policy names the address that is stood between; other tests hold the page to its policy.
+    bypassCSP: options.through !== undefined,
   });
   const page = await context.newPage();
   const complaints: string[] = [];
@@ -77,6 +91,20 @@ export async function openPage(
       console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`);
     });
   });
+  if (options.clock === true) await page.clock.install();
+  await changeAddresses(page, options);
   await page.goto(url);
   return { page, complaints, context };
+}
+
+/** Gives the page other addresses. */
+async function changeAddresses(page: Page, { through, settings }: PageOptions): Promise<void> {
+  const replace = (text: string): string =>
+    through === undefined ? text : text.replaceAll(through.from, through.to);
+  if (through !== undefined || settings !== undefined)
+    await page.route('**/cloister.json', async (route) => {
+      const response = await route.fetch();
+      const read = JSON.parse(replace(await response.text())) as Record<string, unknown>;
+      await route.fulfill({ response, json: settings?.(read) ?? read });
+    });
 }

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import type { Deployment } from '../../apps/cli/src/local/deployment.ts';
 import { shared, sharedMissing } from '../shared.ts';
 import { launchBrowser, openPage, SHOTS, startPlatform, type WatchedPage } from './browser.ts';
-
-const WAIT = { timeout: 30_000 };
-const id = (page: Page, name: string) => page.getByTestId(name);
+import { assertAccessible, createPatient, id, signIn, WAIT } from './portal-steps.ts';
 
 describe('the portal, on the main job', { skip: sharedMissing }, () => {
   let browser: Browser;
@@ -40,7 +37,7 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
       await assertAccessible(page);
       await shoot('1-gate');
       await id(page, 'gate-continue').click();
-      await signIn(opened, platform);
+      await signIn(page, platform);
       await shoot('2-patients-empty');
       await createPatient(page, locale);
       await shoot('3-patient');
@@ -97,7 +94,7 @@ describe('the portal, on the main job', { skip: sharedMissing }, () => {
     const opened = await openPage(browser, platform.portal ?? '', { colorScheme: 'dark' });
     const { page } = opened;
     await id(page, 'gate-continue').click(WAIT);
-    await signIn(opened, platform);
+    await signIn(page, platform);
     await createPatient(page, 'en', family);
     await id(page, 'upload-input').setInputFiles(shared(image));
     await confirmUpload(page);
@@ -134,33 +131,6 @@ describe('the portal, when the platform runs other code than agreed', () => {
     });
   }
 });
-
-/** WCAG 2.2 AA, as far as a machine can tell. */
-async function assertAccessible(page: Page): Promise<void> {
-  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-  const { violations } = await new AxeBuilder({ page }).withTags(tags).analyze();
-  const found = violations.map(({ id: rule, nodes }) => `${rule}: ${nodes[0]?.html}`);
-  assert.deepEqual(found, []);
-}
-
-async function signIn({ page }: WatchedPage, platform: Deployment): Promise<void> {
-  const [account] = platform.accounts;
-  await id(page, 'sign-in-user').fill(account?.user ?? '', WAIT);
-  await id(page, 'sign-in-password').fill(account?.password ?? '');
-  await id(page, 'sign-in-submit').click();
-  await id(page, 'patient-new').waitFor(WAIT);
-}
-
-async function createPatient(page: Page, locale: string, family = 'Rivera'): Promise<void> {
-  await id(page, 'patient-new').click();
-  await id(page, 'patient-family').fill(locale === 'en' ? family : '张', WAIT);
-  await id(page, 'patient-given').fill(locale === 'en' ? 'Ana' : '伟');
-  await id(page, 'patient-birthdate').fill('2021-05-04');
-  await id(page, 'patient-mrn').fill(`MRN-${Math.trunc(performance.now() * 1000)}`);
-  await id(page, 'patient-gender').selectOption('female');
-  await id(page, 'patient-save').click();
-  await id(page, 'patient-banner').waitFor(WAIT);
-}
 
 async function confirmUpload(page: Page): Promise<void> {
   const next = id(page, 'upload-anyway').or(id(page, 'upload-open')).or(id(page, 'study-open'));
