@@ -15,8 +15,13 @@ import {
   type Bytes,
   type JsonObject,
 } from '@cloister/bytes';
-import { parseCertificationRequest, parseJwk, sha256, type Jwk } from '@cloister/crypto';
-import { verifyCertificateAuthorities, type VerifiedAuthorities } from './broker-certificates.ts';
+import { parseJwk, sha256, type Jwk } from '@cloister/crypto';
+import {
+  certifyKey,
+  type CertificateQuery,
+  type CertifiedKey,
+  type CertifyMeans,
+} from './broker-certify.ts';
 import {
   BrokerChannel,
   isRefusal,
@@ -24,10 +29,10 @@ import {
   type BrokerAddress,
   type BrokerRefusal,
 } from './broker-channel.ts';
+import { openStateKey } from './broker-replica.ts';
 import { signPartyStatement, type PartyPurpose, type PartyStatement } from './broker-statement.ts';
 import { ClientError } from './client-error.ts';
 import { readAnswer, textOf } from './fields.ts';
-import { verifyServiceCertificate, type ServiceCertificate } from './service-certificate.ts';
 
 /** A service as a broker sees it: evidence over the broker's nonce, and the key in it. */
 export interface AttestedIdentity extends Pick<EvidenceSource, 'evidence'> {
@@ -44,19 +49,6 @@ export interface SecretQuery {
   readonly derive?: string | undefined;
   /** The newest version that was seen before: an older one is refused. */
   readonly lowestVersion?: number | undefined;
-}
-
-/** What a service asks for where it wants its key certified. */
-export interface CertificateQuery {
-  /** The party whose broker this is. */
-  readonly party: string;
-  /** The service that asks, as the manifest names it. */
-  readonly service: string;
-  readonly identity: Pick<EvidenceSource, 'evidence'>;
-  /** A PKCS #10 request (DER) by the attested `sig` key, or by the TLS key that the evidence names. */
-  readonly request: Bytes;
-  /** For how long, 1 to 24; 24 unless told. */
-  readonly hours?: number | undefined;
 }
 
 /** One party as its broker hears it: what more than half of its keys sign. */
@@ -112,43 +104,34 @@ export class BrokerClient {
    * Has an attested key certified for TLS (spec/key-broker.md 5.2): the certificate, and the
    * authorities by which relying parties judge it, verified by the broker key of the manifest.
    */
-  async certify(
-    query: CertificateQuery,
-  ): Promise<Verification<ServiceCertificate & { readonly authorities: VerifiedAuthorities }>> {
-    const { party, service, identity, hours = 24 } = query;
+  certify(query: CertificateQuery): Promise<Verification<CertifiedKey>> {
+    return certifyKey(query, this.#means());
+  }
+
+  /** Asks a running replica of one's own broker for the key that seals its state (spec/key-broker.md 5.3). */
+  async fetchStateKey({
+    party,
+    identity,
+  }: {
+    readonly party: string;
+    readonly identity: AttestedIdentity;
+  }): Promise<Verification<Bytes>> {
     const opened = await this.#channel.open();
     if (!opened.ok) return opened;
-    const { manifest, now, random } = this.#address;
+    const { manifest, random } = this.#address;
     const challenge = await this.#challenge();
     if ('status' in challenge) return refusedVerification(challenge);
     const nonce = random(NONCE_LENGTH);
-    const { spki } = parseCertificationRequest(query.request);
-    const answer = await this.#channel.call('POST', '/v1/certificates', {
+    const answer = await this.#channel.call('POST', '/v1/replicas/state-key', {
+      party,
       evidence: encodeEnvelope(await identity.evidence(challenge)),
-      csr: encodeBase64url(query.request),
-      hours,
       nonce: encodeBase64url(nonce),
     });
     if (isRefusal(answer)) return refusedVerification(answer);
-    const at = now();
-    const { der, statement } = readAnswer('certificate', () => ({
-      der: decodeBase64url(textOf(answer, 'certificate'), 'certificate'),
-      statement: textOf(answer, 'authorities'),
-    }));
-    const known = await verifyCertificateAuthorities(statement, { manifest, party, nonce, at });
-    if (!known.ok) return { ...known, checks: [...opened.checks, ...known.checks] };
-    const authorities = known.claims;
-    const verdict = await verifyServiceCertificate(der, {
-      authorities,
-      service,
-      at,
-      spki,
-      manifest: manifest.id,
-    });
-    const checks = [...opened.checks, ...known.checks, ...verdict.checks];
-    return verdict.ok
-      ? { ok: true, claims: { ...verdict.claims, authorities }, checks }
-      : { ...verdict, checks };
+    const jwe = readAnswer('state key', () => textOf(answer, 'jwe'));
+    const decryptKey = identity.encKey.privateKey;
+    const verdict = await openStateKey(jwe, { manifest, party, nonce, decryptKey });
+    return { ...verdict, checks: [...opened.checks, ...verdict.checks] };
   }
 
   /** Where a counter stands, over a nonce of our own. */
@@ -236,6 +219,12 @@ export class BrokerClient {
     const shares = answer['shares'];
     if (!Array.isArray(shares)) throw new ClientError('malformed_answer', 'recovery set');
     return shares.map(String);
+  }
+
+  /** Admits a machine for replicas of the broker, or drops it, on the word of the party (see `machineOf`). */
+  async admitMachine(machine: string, admitted: boolean, voice: PartyVoice): Promise<void> {
+    const statements = await this.#say('admit-machine', voice, { machine, admitted });
+    this.#expect(await this.#channel.call('POST', '/v1/party/machines', { statements }));
   }
 
   /** Hands a share to a sealed broker that was verified. */
@@ -328,6 +317,12 @@ export class BrokerClient {
       if (where.ok) onConflict?.(where.claims);
     }
     return refusedVerification(answer);
+  }
+
+  #means(): CertifyMeans {
+    const { manifest, now, random } = this.#address;
+    const channel = this.#channel;
+    return { manifest, now, random, channel, challenge: () => this.#challenge() };
   }
 
   async #challenge(path = '/v1/challenge'): Promise<Bytes | BrokerRefusal> {

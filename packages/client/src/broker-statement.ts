@@ -12,6 +12,7 @@ export type PartyPurpose =
   | 'recovery-set'
   | 'reset-counter'
   | 'override-witness'
+  | 'admit-machine'
   | 'vault-import';
 
 /** What a party says, as each of its keys signs it. */

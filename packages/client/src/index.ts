@@ -54,11 +54,11 @@ export {
   currentVersion,
   fetchSecret,
   type AttestedIdentity,
-  type CertificateQuery,
   type CounterMove,
   type PartyVoice,
   type SecretQuery,
 } from './broker-client.ts';
+export type { CertificateQuery, CertifiedKey } from './broker-certify.ts';
 export {
   fetchCertificateAuthorities,
   signCertificateAuthorities,
@@ -67,6 +67,12 @@ export {
   type CertificateAuthorities,
   type VerifiedAuthorities,
 } from './broker-certificates.ts';
+export {
+  machineOf,
+  openStateKey,
+  sealStateKey,
+  type ReleasedStateKey,
+} from './broker-replica.ts';
 export {
   manifestExtension,
   serviceUri,

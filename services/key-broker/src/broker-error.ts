@@ -15,6 +15,7 @@ const STATUS = {
   release_refused: 403,
   possession_not_proven: 403,
   key_not_attested: 403,
+  replica_refused: 403,
   statement_refused: 403,
   party_quorum_missing: 403,
   secret_unknown: 404,

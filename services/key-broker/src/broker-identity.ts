@@ -9,6 +9,8 @@ export const NO_MANIFEST: string = '00'.repeat(32);
 
 /** This process's attested identity: in every state, and by the manifest that is in force. */
 export interface BrokerIdentity extends QuoteSource {
+  /** Its keys and evidence as they are now, together. */
+  current(): ServiceIdentity;
   /** Goes on with evidence that names another manifest; the channel's key stays. */
   follow(manifestId: string): Promise<void>;
 }
@@ -24,6 +26,7 @@ export async function createBrokerIdentity(options: {
   return {
     ohttpKeys: ohttp,
     evidence: (nonce): Promise<EvidenceEnvelope> => identity.evidence(nonce),
+    current: () => identity,
     sigKey: () => identity.sigKey.privateKey,
     follow: async (manifestId) => {
       identity = await options.identify(manifestId, ohttp);

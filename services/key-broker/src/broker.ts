@@ -189,8 +189,11 @@ export class Broker {
     return { active: outcome.trusted.id, serial: outcome.trusted.manifest.serial };
   }
 
-  /** Opens a sealed broker with the state key that its people's shares gave. */
-  async unseal(stateKey: Uint8Array<ArrayBuffer>, set: string): Promise<void> {
+  /** Opens a sealed broker with the state key that its people's shares, or a replica, gave; the log says which. */
+  async unseal(
+    stateKey: Uint8Array<ArrayBuffer>,
+    how: BrokerEvent & { readonly event: 'recovered' | 'unsealed' },
+  ): Promise<void> {
     if (this.#open !== undefined) throw new BrokerError('already_active');
     let keys: BrokerKeys;
     try {
@@ -201,7 +204,7 @@ export class Broker {
     }
     await this.#unlock(keys);
     await this.requireOpen().journal.append(() => ({
-      events: [{ event: 'recovered', set }],
+      events: [how],
       result: undefined,
     }));
   }

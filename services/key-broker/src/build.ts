@@ -6,6 +6,7 @@ import type { Broker } from './broker.ts';
 import { Certificates } from './certificates/certificates.ts';
 import { Counters } from './counters.ts';
 import { Recovery } from './recovery/recovery.ts';
+import { Replicas } from './recovery/replicas.ts';
 import { Leases } from './release/leases.ts';
 import { PartySecrets } from './release/party-secrets.ts';
 import type { Store } from '@cloister/service';
@@ -56,6 +57,7 @@ export function build(options: BuildOptions): BuiltApps {
     certificates: new Certificates(broker, { nonces, random, cache }),
     counters: new Counters(broker),
     recovery: new Recovery(broker, { store, random }),
+    replicas: new Replicas(broker, { nonces, random, cache, quote: options.quote }),
     callers: createCallerGate({ fetchIssuerKeys, now }),
   });
   const issuerKeys = new IssuerKeys(fetchIssuerKeys, now);

@@ -19,6 +19,8 @@ export const configSchema = v.strictObject({
   manifests: v.optional(pathSetting()),
   /** Where the broker that the manifest names as the witness answers. */
   witness: v.optional(urlSetting()),
+  /** Where a running replica of this broker answers: it opens this one, where the party has admitted the machine. */
+  replica: v.optional(urlSetting()),
   /** Where Azure Key Vault's protocol is served, over TLS; absent: nowhere. */
   vaultPort: v.optional(integerSetting(0, 65_535)),
   /** The host name in the vault's certificate and in the ids of its keys. */

@@ -13,23 +13,33 @@ const HEADS_PER_LEASE = 15;
 /** A broker that waits for its witness asks again after so long. */
 const RETRY_MS = 1000;
 
+/** A sealed broker asks its replica again after so long. */
+const REPLICA_SECONDS = 10;
+
 /** Compares with the witness and signs heads, until it is stopped. */
 export function startDuties(
   broker: Broker,
   options: {
     readonly onError: (error: unknown) => void;
     readonly onPhase: (phase: BrokerPhase) => void;
+    /** Has a sealed broker opened by a replica of it; asked now and then. */
+    readonly unseal?: (() => Promise<void>) | undefined;
     /** Whether it goes on by itself; tests tick by hand. */
     readonly timers?: boolean;
   },
 ): Duties {
-  const { onError, onPhase, timers = true } = options;
+  const { onError, onPhase, unseal, timers = true } = options;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let told: BrokerPhase | undefined;
   let due = 0;
+  let asked = Number.NEGATIVE_INFINITY;
 
   const tick = async (): Promise<void> => {
+    if (broker.opened === undefined && broker.now() - asked >= REPLICA_SECONDS) {
+      asked = broker.now();
+      await unseal?.();
+    }
     if (broker.opened !== undefined) await broker.refresh();
     if (broker.opened !== undefined && broker.trust !== undefined) {
       const waiting = broker.phase !== 'active';

@@ -9,6 +9,7 @@ export type Events = {
   readonly state: { readonly state: BrokerPhase };
   readonly manifest_active: { readonly manifest: SafeText; readonly serial: number };
   readonly manifest_refused: { readonly code: SafeText };
+  readonly replica_refused: { readonly code: SafeText };
   readonly failed: { readonly route: SafeText; readonly code: SafeText; readonly where: SafeText };
 };
 

@@ -42,6 +42,7 @@ import { collateralOf } from './collateral.ts';
 import { configSchema, type Config } from './config.ts';
 import { startDuties } from './duties.ts';
 import type { Events } from './events.ts';
+import { askReplica } from './recovery/ask-replica.ts';
 import { vaultRoutes } from './routes/vault.ts';
 import { serveVault } from './serve-vault.ts';
 import { openVaultSigner } from './vault/vault-certificate.ts';
@@ -77,7 +78,7 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
   const folder = join(data, 'secrets');
   const sealing = { folder, platform, mrsigner: SIMULATED_MRSIGNER, isvProdId };
   const transport = createHttpClient({
-    origins: [config.witness, config.attestation].flatMap((url) =>
+    origins: [config.witness, config.attestation, config.replica].flatMap((url) =>
       url === undefined ? [] : [new URL(url).origin],
     ),
     timeoutMs: 10_000,
@@ -167,7 +168,16 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
     vaultUrl = `https://${config.vaultHost}:${new URL(shown.url).port}`;
     others.push(shown);
   }
+  const { replica } = config;
+  const me = identity;
+  const unseal = async (): Promise<void> => {
+    if (replica === undefined) return;
+    const source = { url: replica, identity: () => me.current(), transport, now, random };
+    const code = await askReplica(broker, source);
+    if (code !== undefined) log('replica_refused', { code: errorCode({ code }) });
+  };
   const duties = startDuties(broker, {
+    unseal,
     onError: (error) =>
       log('failed', {
         route: routeTemplate('duties'),

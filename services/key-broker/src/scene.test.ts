@@ -41,6 +41,7 @@ import { build } from './build.ts';
 import { collateralOf } from './collateral.ts';
 import { startDuties, type Duties } from './duties.ts';
 import type { Events } from './events.ts';
+import { askReplica } from './recovery/ask-replica.ts';
 import { vaultRoutes } from './routes/vault.ts';
 import { p256, publicJwk, random } from './scene-keys.test.ts';
 import { openVaultSigner, type VaultSigner } from './vault/vault-certificate.ts';
@@ -87,6 +88,10 @@ export interface StartOptions {
   readonly mrenclave?: string;
   /** Whether others reach it under the party's address. */
   readonly listed?: boolean;
+  /** Its store, where it shares that with a replica; its own unless told. */
+  readonly store?: Store;
+  /** Where a replica answers that may open it. */
+  readonly replica?: string;
   /** What its requests to others pass through. */
   readonly transport?: (request: Request) => Promise<Response>;
 }
@@ -149,7 +154,7 @@ export class World {
     const { platform = this.platform, mrenclave = CODE['key-broker'], listed = true } = options;
     const folder = options.folder ?? join(this.folder, party);
     mkdirSync(folder, { recursive: true });
-    const store = openSqliteStore(join(folder, 'broker.db'));
+    const store = options.store ?? openSqliteStore(join(folder, 'broker.db'));
     const isvProdId = PRODUCT_IDS['key-broker'];
     const sealing = { platform, mrsigner: SIMULATED_MRSIGNER, isvProdId };
     const logged: string[] = [];
@@ -206,7 +211,16 @@ export class World {
       vault: { signer: () => signer, baseUrl: () => 'https://localhost' },
     });
     assert.ok(built.vault);
+    const { replica } = options;
+    const me = identity;
+    const unseal = async (): Promise<void> => {
+      if (replica === undefined) return;
+      const source = { identity: () => me.current(), transport, now: this.now, random };
+      const code = await askReplica(broker, { url: replica, ...source });
+      if (code !== undefined) logged.push(`replica: ${code}`);
+    };
     const duties = startDuties(broker, {
+      unseal,
       onError: (error) => logged.push(String(error)),
       onPhase: (state) => log('state', { state }),
       timers: false,
@@ -225,7 +239,7 @@ export class World {
       stop: async () => {
         duties.stop();
         if (this.running.get(party) === running) this.running.delete(party);
-        await store.close();
+        if (options.store === undefined) await store.close();
       },
     };
     if (listed) this.running.set(party, running);

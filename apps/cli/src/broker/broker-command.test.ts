@@ -393,6 +393,29 @@ describe('cloister broker, recovering', () => {
   });
 });
 
+describe('cloister broker admit-machine', () => {
+  it('admits the machine of a broker that waits, by its evidence, and drops it again', async () => {
+    const mine = [...as('hospital'), ...keys('hospital', 2)];
+    const out = await good('admit-machine', HOSPITAL, DIAGNOSTICS, ...mine);
+    const machine = /on machine ([0-9a-f]{32})\n/.exec(out)?.[1] ?? assert.fail(out);
+    const { machines } = (world.running.get('hospital') ?? assert.fail()).broker.requireOpen()
+      .journal.state;
+    assert.deepEqual([...machines], [machine]);
+    assert.match(await good('admit-machine', HOSPITAL, machine, '--drop', ...mine), /any more/);
+    assert.equal(machines.size, 0);
+    const log = await good('log', HOSPITAL, ...as('hospital'));
+    assert.match(log, /machine [0-9a-f]{12}\u2026 dropped for replicas/);
+    assert.equal((await cli(world, 'admit-machine', HOSPITAL, 'there', ...mine)).code, 64);
+    await run(['admit-machine', HOSPITAL, machine, ...as('hospital')], {
+      transport: world.transport,
+      now: world.now,
+    }).then(
+      () => assert.fail('without a key'),
+      (error: unknown) => assert.match(String(error), /the party has to sign/),
+    );
+  });
+});
+
 describe('cloister broker, called wrongly', () => {
   it('says so, and shows its help', async () => {
     for (const args of [

@@ -136,6 +136,15 @@ function describeEvent(event: JsonObject): readonly [string, string] {
       return [GIVEN, `certificate to ${of('service')} by authority ${of('generation')}`];
     case 'recovery-set':
       return [PEOPLE, `recovery set, ${of('k')} of ${of('n')}, ${by}`];
+    case 'machine-admitted':
+      return [
+        PEOPLE,
+        `machine ${short('machine')} ${event['admitted'] === true ? 'admitted' : 'dropped'} for replicas, ${by}`,
+      ];
+    case 'replica-unsealed':
+      return [PEOPLE, `STATE KEY to a replica on machine ${short('machine')}`];
+    case 'unsealed':
+      return [MADE, `opened by a ${of('by')}`];
     case 'recovered':
       return [PEOPLE, `opened by recovery shares of set ${short('set')}`];
     case 'witness-overridden':

@@ -99,5 +99,6 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['share_repeated', 'that share was handed in already'],
   ['no_recovery_set', 'this broker has no recovery set: only its old machine opens it'],
   ['recovery_failed', 'the shares do not give the key of this state'],
+  ['replica_refused', 'the state key is not given to that'],
   ['manifest_changed', 'another manifest came into force just now: look at it, and try again'],
 ]);

@@ -20,6 +20,7 @@ const PURPOSES: readonly PartyPurpose[] = [
   'recovery-set',
   'reset-counter',
   'override-witness',
+  'admit-machine',
 ];
 const STATEMENT = 'statement.json';
 const SUFFIX = '.jws';

@@ -1,9 +1,21 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TrustedManifest } from '@cloister/attestation';
+import { machineOf, verifyService } from '@cloister/client';
+import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import type { BrokerAction } from '../commands/broker.ts';
 import { CommandError } from '../command-error.ts';
+import { random } from '../local-trust.ts';
 import { Arguments, WrongUseError } from './arguments.ts';
-import { brokerOf, deciderOf, tell, TRUST_OPTIONS, VOICE_OPTIONS } from './common-options.ts';
+import {
+  brokerOf,
+  deciderOf,
+  tell,
+  trustOf,
+  TRUST_OPTIONS,
+  VOICE_OPTIONS,
+} from './common-options.ts';
+import type { BrokerMeans } from './open-broker.ts';
 import { RefusedError } from './refused-error.ts';
 import { wordOf } from './safe-word.ts';
 import { makeShareKey, openShare, readShareRecipient } from './share-key-file.ts';
@@ -53,6 +65,23 @@ export const RECOVERING: ReadonlyMap<string, BrokerAction> = new Map<string, Bro
     },
   ],
   [
+    'admit-machine',
+    async (given, means) => {
+      const drop = { type: 'boolean', default: false } as const;
+      const args = new Arguments(given, 2, { ...VOICE_OPTIONS, drop });
+      const place = args.place(1);
+      const machine = await machineAt(place, await trustOf(args), means);
+      const admitted = !args.flag('drop');
+      const { client, voice } = await deciderOf(args, means);
+      await client.admitMachine(machine, admitted, voice);
+      const words = admitted
+        ? `a replica of this broker may be opened on machine ${machine}\n`
+        : `no replica of this broker is opened on machine ${machine} any more\n`;
+      tell(args, { ok: true, machine, admitted }, words);
+      return 0;
+    },
+  ],
+  [
     'share',
     async (given, means) => {
       const args = new Arguments(given, 2, { ...TRUST_OPTIONS, 'share-key': text });
@@ -72,3 +101,30 @@ export const RECOVERING: ReadonlyMap<string, BrokerAction> = new Map<string, Bro
     },
   ],
 ]);
+
+/** A machine by its id, or that of a broker which waits there: by fresh evidence, as the manifest admits it. */
+async function machineAt(
+  place: string,
+  manifest: TrustedManifest,
+  { transport, now }: BrokerMeans,
+): Promise<string> {
+  if (/^(?:[0-9a-f]{2}){8,64}$/.test(place)) return place;
+  if (!/^https?:\/\//.test(place)) throw new WrongUseError(`${place}: no machine, no address`);
+  const verdict = await verifyService({
+    baseUrl: place,
+    service: 'key-broker',
+    manifest,
+    transport,
+    now,
+    random,
+    requireToken: false,
+    crypto: NODE_EVIDENCE_CRYPTO,
+  });
+  if (!verdict.ok)
+    throw new RefusedError(verdict.code, `${place} was not shown to be a broker of this manifest`, {
+      checks: verdict.checks,
+    });
+  const machine = machineOf(verdict.claims);
+  if (machine === undefined) throw new CommandError('its evidence names no machine');
+  return machine;
+}

@@ -29,6 +29,9 @@ Deciding: signed by more than half of the party's keys
   sign <folder> --key <file>                  a colleague's statement: shows it, signs it
   activate <url> <manifest file>              hands in a signed manifest
 
+  admit-machine <url> <replica's url|machine id> [--drop]
+                                              a sealed replica on that machine is opened by a running one
+
 Recovery
   share-key <file>                            a key for a person who is to hold a share: <file>, <file>.jwk
   share <url> <share file> --share-key <file> hands a share to a sealed broker, after that was verified

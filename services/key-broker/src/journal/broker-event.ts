@@ -14,6 +14,7 @@ const name = v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,62}$/));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const thumbprint = v.pipe(v.string(), v.regex(/^[\w-]{43}$/));
 const code = v.pipe(v.string(), v.regex(/^[\w.: -]{1,200}$/));
+const machine = v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2}){8,64}$/));
 const retires = v.array(v.strictObject({ version: count, until: count }));
 
 /**
@@ -84,6 +85,11 @@ const EVENTS = {
   },
   'recovery-set': { k: count, n: count, set: hex(32), signers: v.array(thumbprint) },
   recovered: { set: hex(32) },
+  /** The party admits a machine for replicas of this broker, or drops it. */
+  'machine-admitted': { machine, admitted: v.boolean(), signers: v.array(thumbprint) },
+  /** The key that seals the state was given to a replica, which opened its state with it. */
+  'replica-unsealed': { machine, evidence: hex(32), simulated: v.boolean(), manifest: hex(32) },
+  unsealed: { by: v.picklist(['replica']), manifest: hex(32) },
   'witness-overridden': {
     abandoned: v.nullable(v.strictObject({ logSize: count, logRoot: hex(32) })),
     signers: v.array(thumbprint),

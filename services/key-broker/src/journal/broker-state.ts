@@ -45,6 +45,7 @@ export class BrokerState {
   readonly #secrets = new Map<string, SecretRecord>();
   readonly #counters = new Map<string, { readonly value: number; readonly digest: string }>();
   readonly #leases = new Map<string, LeaseRecord>();
+  readonly #machines = new Set<string>();
   #authorities: readonly AuthorityRecord[] = [];
   #manifests: readonly { readonly id: string; readonly serial: number }[] = [];
   #recovery: string | undefined;
@@ -82,6 +83,11 @@ export class BrokerState {
   /** The certificate authorities that count, oldest first: the last one signs. */
   get authorities(): readonly AuthorityRecord[] {
     return this.#authorities;
+  }
+
+  /** The machines on which the party admits replicas of this broker. */
+  get machines(): ReadonlySet<string> {
+    return this.#machines;
   }
 
   lease(id: string): LeaseRecord | undefined {
@@ -123,6 +129,12 @@ export class BrokerState {
       case 'initialised':
         this.#brokerKey = event.brokerKey;
         break;
+      case 'machine-admitted':
+        if (event.admitted) this.#machines.add(event.machine);
+        else this.#machines.delete(event.machine);
+        break;
+      case 'replica-unsealed':
+      case 'unsealed':
       case 'certificate-issued':
       case 'recovered':
       case 'witness-overridden':

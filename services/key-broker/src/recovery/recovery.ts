@@ -88,7 +88,8 @@ export class Recovery {
     const shares = [...this.#shares.values()];
     // Whatever comes of it, the shares are not kept.
     this.#shares.clear();
-    await this.#broker.unseal(combineShares(shares), progress.set);
+    const { set: opening } = progress;
+    await this.#broker.unseal(combineShares(shares), { event: 'recovered', set: opening });
     for (const { y } of shares) y.fill(0);
     return progress;
   }

@@ -7,6 +7,7 @@ import { BrokerError } from '../broker-error.ts';
 import type { Broker } from '../broker.ts';
 import type { Counters } from '../counters.ts';
 import type { Recovery } from '../recovery/recovery.ts';
+import type { Replicas } from '../recovery/replicas.ts';
 import type { PartySecrets } from '../release/party-secrets.ts';
 import type { NonceMemory } from '../trust/nonce-memory.ts';
 import { verifyPartyStatement } from '../trust/party-statement.ts';
@@ -29,6 +30,7 @@ export interface PartyCallDeps {
   readonly secrets: PartySecrets;
   readonly counters: Counters;
   readonly recovery: Recovery;
+  readonly replicas: Replicas;
 }
 
 /** Most bytes of a secret that is imported. */
@@ -48,6 +50,11 @@ const destroySaid = v.strictObject({
   ...said,
   name: nameField,
   version: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+});
+const machineSaid = v.strictObject({
+  ...said,
+  machine: v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2}){8,64}$/)),
+  admitted: v.boolean(),
 });
 const recoverySaid = v.strictObject({
   ...said,
@@ -80,7 +87,7 @@ const shareBody = v.strictObject({ share: v.custom<JsonValue>(() => true) });
  * the party's keys signed, over a nonce of this broker (`POST /v1/challenge/party`), used once.
  */
 export function partyCallRoutes(app: Hono<InnerEnv>, deps: PartyCallDeps): void {
-  const { broker, partyNonces, secrets, counters, recovery } = deps;
+  const { broker, partyNonces, secrets, counters, recovery, replicas } = deps;
   const hear = async (statements: readonly string[], purpose: PartyPurpose) => {
     const manifest = broker.requireTrust();
     const statement = await verifyPartyStatement(statements, {
@@ -125,6 +132,15 @@ export function partyCallRoutes(app: Hono<InnerEnv>, deps: PartyCallDeps): void 
     const { payload } = await hear(statements, 'destroy-secret');
     const { version } = namedSecret(readValue(payload, destroySaid), name);
     await secrets.destroy(name, version);
+    return c.body(null, 204);
+  });
+
+  app.post('/v1/party/machines', async (c) => {
+    const { statements } = await readBody(c, statementsBody);
+    broker.requireActive();
+    const { payload, signers } = await hear(statements, 'admit-machine');
+    const { machine, admitted } = readValue(payload, machineSaid);
+    await replicas.admit(machine, { admitted, signers });
     return c.body(null, 204);
   });
 

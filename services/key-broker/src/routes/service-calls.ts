@@ -11,6 +11,7 @@ import type { EncapsulationContext } from '@cloister/channel';
 import { NODE_EVIDENCE_CRYPTO, type Marker } from '@cloister/service';
 import type { Broker } from '../broker.ts';
 import type { Counters } from '../counters.ts';
+import type { Replicas } from '../recovery/replicas.ts';
 import { agreedSecret, type Leases } from '../release/leases.ts';
 import type { PartySecrets } from '../release/party-secrets.ts';
 import type { CallerGate } from '../trust/caller-gate.ts';
@@ -35,6 +36,7 @@ export interface ServiceCallDeps {
   readonly secrets: PartySecrets;
   readonly counters: Counters;
   readonly callers: CallerGate;
+  readonly replicas: Replicas;
   readonly cache: VerificationCache;
 }
 
@@ -54,13 +56,14 @@ const moveBody = v.strictObject({
   digest: digestField,
   nonce: nonceField,
 });
+const replicaBody = v.strictObject({ party: nameField, evidence: json, nonce: nonceField });
 const nonceBody = v.strictObject({ nonce: nonceField });
 const explainBody = v.strictObject({ evidence: json, service: v.optional(nameField) });
 const versionParam = v.pipe(v.string(), v.regex(/^[1-9]\d{0,9}$/), v.transform(Number));
 
 /** What services do inside the channel (spec/key-broker.md 5.2). */
 export function serviceCallRoutes(app: Hono<InnerEnv>, deps: ServiceCallDeps): void {
-  const { broker, nonces, leases, secrets, counters, callers } = deps;
+  const { broker, nonces, leases, secrets, counters, replicas, callers } = deps;
   const markerOf = (c: Context<InnerEnv>): Marker => markerFor(c, broker);
   const callerOf = (c: Context<InnerEnv>, services: readonly string[]) =>
     callers(c.req.raw, c.env.binding, { manifest: broker.requireTrust(), services });
@@ -76,6 +79,13 @@ export function serviceCallRoutes(app: Hono<InnerEnv>, deps: ServiceCallDeps): v
     const envelope = parseEnvelope(evidence);
     const marker = markerOf(c);
     return c.json(await leases.release({ name, evidence: envelope, ...rest, marker }));
+  });
+
+  app.post('/v1/replicas/state-key', async (c) => {
+    const { evidence, ...rest } = await readBody(c, replicaBody);
+    const envelope = parseEnvelope(evidence);
+    const marker = markerOf(c);
+    return c.json({ jwe: await replicas.release({ evidence: envelope, ...rest, marker }) });
   });
 
   app.post('/v1/counters/:name/read', async (c) => {
