@@ -3,7 +3,7 @@ import { explainCode } from '../demo/explain.ts';
 import { describeChecks, describePeerChecks } from '../print-checks.ts';
 import type { SigningKeyResult } from '../signing-keys.ts';
 import type { BrokerWord, Brokers } from './brokers.ts';
-import { WITHOUT_HEADS, type UrlVerdict } from './verify-url.ts';
+import { STAND_ALONE, type UrlVerdict } from './verify-url.ts';
 
 /** What the codes mean that only heads and brokers bring. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -81,7 +81,7 @@ function describeTime(
   if (head === undefined) return `The broker of ${brokers.party} has given no head that counts.`;
   const age = Math.round(brokers.now().getTime() / 1000 - head.time);
   const when = `${new Date(head.time * 1000).toISOString()}, ${age} s ago`;
-  const named = WITHOUT_HEADS.has(service) ? ' This service names none itself.' : '';
+  const named = STAND_ALONE.has(service) ? ' This service names none itself.' : '';
   return `Time by the newest head of the broker of ${brokers.party} (${when}).${named}`;
 }
 

@@ -145,12 +145,13 @@ describe('verifyUrl with a broker', () => {
     assert.match(text, /offers a manifest that does not count: own_party_missing/);
   });
 
-  it('does not judge a broker, or the issuer of tokens, by heads that they cannot name', async () => {
+  it('does not judge a broker, or the issuer of tokens, by heads and tokens that they do not have', async () => {
     world.changes = { runtime: { service: 'key-broker' } };
     const brokers = open();
     await brokers.ask();
     const verdict = await look(brokers, 'key-broker');
-    assert.equal(checkOf(verdict, RECENT)?.outcome, 'skipped');
+    for (const name of [RECENT, 'hardware: token'])
+      assert.equal(checkOf(verdict, name)?.outcome, 'skipped', name);
     assert.equal(checkOf(verdict, 'code: this agreement is in force')?.outcome, 'passed');
     const { manifest } = await world.successor();
     world.heads.unshift(await world.headAt(NOW + 1, manifest));

@@ -44,8 +44,11 @@ export interface UrlVerdict {
   readonly signingKeys: readonly SigningKeyResult[];
 }
 
-/** These have no head to name: brokers make heads, and the issuer of tokens knows no manifest's party. */
-export const WITHOUT_HEADS: ReadonlySet<string> = new Set(['key-broker', 'attestation']);
+/**
+ * The evidence of these stands alone: brokers make the heads that others name and judge tokens, and
+ * the attestation service makes the tokens.
+ */
+export const STAND_ALONE: ReadonlySet<string> = new Set(['key-broker', 'attestation']);
 
 /** Judges a running service by the manifest, as a peer would, and by the heads of brokers. */
 export async function verifyUrl(options: VerifyUrlOptions): Promise<UrlVerdict> {
@@ -59,13 +62,12 @@ export async function verifyUrl(options: VerifyUrlOptions): Promise<UrlVerdict> 
     baseUrl: url,
     service,
     manifest,
-    // The attestation service itself has no token of its own making: its evidence stands alone.
-    ...(attestationUrl === undefined || service === 'attestation' ? {} : { attestationUrl }),
+    ...(attestationUrl === undefined || STAND_ALONE.has(service) ? {} : { attestationUrl }),
     transport,
     now,
     random,
     crypto: NODE_EVIDENCE_CRYPTO,
-    judgeHeads: WITHOUT_HEADS.has(service) ? undefined : brokers?.judgeHeads,
+    judgeHeads: STAND_ALONE.has(service) ? undefined : brokers?.judgeHeads,
     onEvidence: (seen) => {
       envelope = seen;
     },
@@ -75,7 +77,7 @@ export async function verifyUrl(options: VerifyUrlOptions): Promise<UrlVerdict> 
       ? await verifySigningKeys(url, { manifest, envelope, transport, at: now() })
       : [];
   const badKey = signingKeys.find(({ ok }) => !ok);
-  const own = WITHOUT_HEADS.has(service) ? brokers?.check() : undefined;
+  const own = STAND_ALONE.has(service) ? brokers?.check() : undefined;
   const codes = [result, own].map((one) => (one === undefined || one.ok ? undefined : one.code));
   const code = [...codes, badKey?.code].find((one) => one !== undefined);
   return {

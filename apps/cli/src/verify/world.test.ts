@@ -61,11 +61,10 @@ export async function createWorld(): Promise<World> {
       if (world.isServiceAway) throw new UnavailableError('unreachable', 'service');
       const { nonce } = parseJsonObject(await request.text());
       assert.ok(typeof nonce === 'string');
-      const runtime = { ...world.changes.runtime, nonce };
       const envelope = await makeEnvelope(world.scene, {
         manifests: [world.manifest.id],
         ...world.changes,
-        runtime,
+        runtime: Object.assign({}, world.changes.runtime, { nonce }),
       });
       return Response.json(encodeEnvelope(envelope));
     }
