@@ -185,7 +185,7 @@ export {
 export type { CollateralFetch } from './collateral/document-client.ts';
 export type { DocumentStore } from './collateral/document-store.ts';
 export type { EvaluationNumber, EvaluationNumbers } from './collateral/evaluation-numbers.ts';
-export { intelQueryOf, snpQueryOf } from './collateral/evidence-query.ts';
+export { intelQueryOf, pckCaOf, snpQueryOf } from './collateral/evidence-query.ts';
 export {
   createPccsProtocol,
   createPcsProtocol,

@@ -173,12 +173,12 @@ interface Found<T> {
 
 async function intelFor(quote: Bytes, trust: FileTrust): Promise<Found<IntelCollateral>> {
   const { entries } = trust.collateral;
-  const chains = entries.flatMap((entry) =>
+  const [pckChain] = entries.flatMap((entry) =>
     entry.kind === 'intel' && entry.collateral.pckChain !== undefined
       ? [entry.collateral.pckChain]
       : [],
   );
-  const query = attempt(() => intelQueryOf(quote)) ?? attempt(() => intelQueryOf(quote, chains[0]));
+  const query = attempt(() => intelQueryOf(quote, { pckChain }));
   if (query === undefined) {
     throw new CommandError(
       'the quote names no platform, or cannot be read: try cloister quote inspect',

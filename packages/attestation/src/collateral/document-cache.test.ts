@@ -117,8 +117,14 @@ async function scene(options: Partial<RemoteSourceOptions> = {}) {
   };
 }
 
-/** Lets what runs in the background come to its end. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 50));
+/** Asks until the answer is the one: what runs in the background takes as long as it takes. */
+async function until<T>(ask: () => T | Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (isRight(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
 
 describe('DocumentCache', () => {
   it('asks once for what is fresh', async () => {
@@ -134,7 +140,7 @@ describe('DocumentCache', () => {
     const { source, askedForTcb, hold, release } = await scene();
     hold();
     const answers = Array.from({ length: 20 }, () => source.intel(QUERY));
-    await settle();
+    await until(askedForTcb, (asked) => asked > 0);
     release();
     assert.ok((await Promise.all(answers)).every(({ ok }) => ok));
     assert.equal(askedForTcb(), 1);
@@ -147,8 +153,7 @@ describe('DocumentCache', () => {
     at(2);
     const stale = await tcbAnswer();
     assert.deepEqual([stale.origin?.freshness, stale.number], ['stale', 17]);
-    await settle();
-    const fresh = await tcbAnswer();
+    const fresh = await until(tcbAnswer, ({ origin }) => origin?.freshness !== 'stale');
     assert.deepEqual([fresh.origin?.freshness, fresh.number], ['fresh', 18]);
     assert.equal(askedForTcb(), 2);
   });
@@ -158,9 +163,7 @@ describe('DocumentCache', () => {
     await tcbAnswer();
     served.status = 503;
     at(2);
-    await tcbAnswer();
-    await settle();
-    const { origin } = await tcbAnswer();
+    const { origin } = await until(tcbAnswer, (one) => one.origin?.lastFailure !== undefined);
     assert.equal(origin?.freshness, 'stale');
     assert.equal(origin.lastFailure?.code, 'unavailable');
     assert.equal(origin.lastFailure.source, 'intel-pcs');
@@ -196,9 +199,10 @@ describe('DocumentCache', () => {
       await tcbAnswer();
       served.tcbInfo = await issue(older.number, older.from, 40);
       at(2);
-      await tcbAnswer();
-      await settle();
-      const { origin, number } = await tcbAnswer();
+      const { origin, number } = await until(
+        tcbAnswer,
+        (one) => one.origin?.lastFailure !== undefined,
+      );
       assert.equal(number, 17);
       assert.equal(origin?.lastFailure?.code, 'older_than_known');
     });

@@ -2,6 +2,7 @@ import { decodePem, decodeUtf8, encodeHex, isZero, MalformedError } from '@clois
 import { parseCertificate, parseCertificateChain, type Certificate } from '@cloister/crypto';
 import { parsePckExtension, SGX_EXTENSION_OID } from '../intel/pck-extension.ts';
 import { parseQuote } from '../intel/quote.ts';
+import type { VerificationCache } from '../intel/verification-cache.ts';
 import { productOfCpuid } from '../snp/product.ts';
 import { parseSnpReport } from '../snp/report.ts';
 import { parseSnpTcb, type SnpProduct } from '../snp/tcb.ts';
@@ -10,14 +11,27 @@ import type { IntelQuery, PckCa, SnpQuery } from './collateral-source.ts';
 const PCK = 'PCK certificate';
 const PEM = 0x2d; // a dash
 
+/** What helps to find out: both need not be there. */
+export interface IntelQueryHelp {
+  /** PEM, for a quote that carries no certificate. */
+  readonly pckChain?: string | undefined;
+  /** Of chains that were verified before, the certificates need not be read again. */
+  readonly cache?: Pick<VerificationCache, 'pckChains'>;
+}
+
 /**
  * Which collateral a quote needs, by the PCK certificate that it carries. Nothing is verified: a
  * wrong answer leads to collateral by which the quote then fails. MalformedError where the quote
  * carries no certificate (certification data 1 to 3) and none is given.
  */
-export function intelQueryOf(quote: Uint8Array, pckChain?: string): IntelQuery {
+export function intelQueryOf(
+  quote: Uint8Array,
+  { pckChain, cache }: IntelQueryHelp = {},
+): IntelQuery {
   const { tee, certificationData } = parseQuote(quote);
   const { type, data } = certificationData;
+  const known = type === 5 ? cache?.pckChains.get(data) : undefined;
+  if (known !== undefined) return { tee, fmspc: known.claims.fmspc, ca: pckCaOf(known.leaf) };
   if (type === 4) return { tee, ...platformOf([parseLeaf(data)]) };
   const pem = type === 5 ? decodeUtf8(data, PCK) : pckChain;
   if (pem === undefined) throw new MalformedError('truncated', `quote: ${PCK} (type ${type})`);

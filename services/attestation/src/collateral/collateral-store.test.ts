@@ -100,11 +100,11 @@ describe('loadCollateral', SKIP, () => {
     for (const path of [shared('vectors/sgx/collateral'), shared('vectors/sgx')]) {
       const store = createCollateralStore(await loadCollateral(path));
       for (const at of [RECORDED, NEWER]) {
-        const collateral = await store.findForQuote('sgx', quote(), at);
+        const collateral = await store.find(KEY, at);
         assert.ok(collateral);
         const result = await verifySgxQuote(quote(), { collateral, at, anchors: [INTEL_ROOT] });
         assert.ok(result.ok, result.ok ? '' : result.code);
-        assert.equal(await store.findForQuote('sgx', quote(), at), collateral);
+        assert.equal(await store.find(KEY, at), collateral);
       }
       assert.deepEqual(
         store.baselines('sgx').map(({ evaluation }) => evaluation),

@@ -1,14 +1,15 @@
 import {
-  encodeSnpEndorsements,
+  createBundleSource,
   type BundleEntry,
   type IntelCollateral,
   type IntelCollateralSource,
   type IntelQuery,
+  type SnpEndorsements,
+  type SnpQuery,
 } from '@cloister/attestation';
-import { isJsonObject, parseJsonObject, type Bytes, type JsonObject } from '@cloister/bytes';
+import { isJsonObject, parseJsonObject, type Bytes } from '@cloister/bytes';
 import { isGoodAt, newestAt, type Dated } from './dated.ts';
 import { assembleCollateral, type LooseDocuments } from './loose-documents.ts';
-import { createPlatformReader } from './quote-platform.ts';
 
 /** The collateral that this service has at hand, or can ask for. */
 export interface CollateralStore {
@@ -17,15 +18,8 @@ export interface CollateralStore {
    * baseline, that of this evaluation data number, or a newer one: what meets it meets the older.
    */
   find(key: IntelQuery, at: Date, baseline?: number): Promise<IntelCollateral | undefined>;
-  /** The same, for the platform whose PCK certificate the quote carries. */
-  findForQuote(
-    tee: 'sgx' | 'tdx',
-    quote: Uint8Array,
-    at: Date,
-    baseline?: number,
-  ): Promise<IntelCollateral | undefined>;
-  /** AMD's certificates of a chip for a TCB, as endorsements; undefined where there are none. */
-  findSnp(query: { product: string; chip: string; tcb: string }): JsonObject | undefined;
+  /** AMD's certificates of a chip for a TCB; undefined where there are none. */
+  findSnp(query: SnpQuery): Promise<SnpEndorsements | undefined>;
   /** The CRL of AMD's root for a product line, DER; undefined where there is none. */
   amdCrl(product: string): Bytes | undefined;
   /** The evaluation data numbers that are at hand for a kind of TEE, the newest first. */
@@ -47,14 +41,6 @@ export interface CollateralSupply {
   readonly remote?: IntelCollateralSource;
 }
 
-type IntelEntry = Extract<BundleEntry, { kind: 'intel' }>;
-type SnpEntry = Extract<BundleEntry, { kind: 'snp' }>;
-
-interface Shelved extends Dated {
-  readonly query: IntelQuery;
-  readonly collateral: IntelCollateral;
-}
-
 interface Candidate {
   readonly collateral: IntelCollateral;
   readonly number: number;
@@ -64,22 +50,23 @@ interface Candidate {
 /** A store of bundles and loose documents, backed by a source on the network if there is one. */
 export function createCollateralStore(supply: CollateralSupply): CollateralStore {
   const { entries, loose, remote } = supply;
-  const shelf = entries.flatMap((entry) => (entry.kind === 'intel' ? [shelve(entry)] : []));
-  const chips = entries.filter((entry): entry is SnpEntry => entry.kind === 'snp');
-  const platformOf = createPlatformReader();
+  const shelf = entries.filter((entry) => entry.kind === 'intel');
+  const chips = entries.filter((entry) => entry.kind === 'snp');
+  // AMD's certificates have no end that would need the time.
+  const chipSource = createBundleSource(chips, { now: () => new Date(0) });
   const same = rememberSame();
   const local = (key: IntelQuery, at: Date, baseline?: number): Candidate | undefined => {
     const fitting = shelf.filter(
-      ({ query, evaluation }) =>
+      ({ query, evaluationNumber }) =>
         query.tee === key.tee &&
         query.fmspc === key.fmspc &&
         query.ca === key.ca &&
-        (baseline === undefined || evaluation === baseline),
+        (baseline === undefined || evaluationNumber === baseline),
     );
     const kept = newestAt(fitting, at);
     const onShelf = kept && {
       collateral: kept.collateral,
-      number: kept.evaluation,
+      number: kept.evaluationNumber,
       good: isGoodAt(kept, at),
     };
     if (onShelf?.good === true || loose === undefined) return onShelf;
@@ -92,7 +79,8 @@ export function createCollateralStore(supply: CollateralSupply): CollateralStore
     let best = local(key, at);
     if (best?.good !== true && remote !== undefined) {
       const fetched = await remote.intel(key);
-      if (fetched.ok) best = { collateral: fetched.value, ...datesOf(fetched.value) };
+      if (fetched.ok)
+        best = { collateral: fetched.value, number: numberOf(fetched.value), good: true };
     }
     if (best === undefined || best.number < (baseline ?? 0)) return undefined;
     return same(key, best.collateral);
@@ -100,20 +88,18 @@ export function createCollateralStore(supply: CollateralSupply): CollateralStore
   return {
     size: shelf.length + chips.length + (loose?.tcbInfos.length ?? 0),
     find,
-    findForQuote: (tee, quote, at, baseline) => find({ tee, ...platformOf(quote) }, at, baseline),
-    findSnp: ({ product, chip, tcb }) => {
-      const entry = chips.find(({ query }) => isFor(query, product, chip, tcb));
-      return entry && encodeSnpEndorsements(entry.endorsements, entry.query.signer);
+    findSnp: async (query) => {
+      const found = await chipSource.snp(query);
+      return found.ok ? found.value : undefined;
     },
     amdCrl: (product) =>
       chips.find(({ query, endorsements }) => query.product === product && endorsements.crl)
         ?.endorsements.crl,
     baselines: (tee) => {
       const all = new Map<number, Date>();
-      const note = ({ evaluation, issued }: Dated): void => {
-        const before = all.get(evaluation);
-        if (before === undefined || before.getTime() > issued)
-          all.set(evaluation, new Date(issued));
+      const note = ({ evaluationNumber, issued }: Dated): void => {
+        const before = all.get(evaluationNumber);
+        if (before === undefined || before > issued) all.set(evaluationNumber, issued);
       };
       for (const one of shelf) if (one.query.tee === tee) note(one);
       for (const one of loose?.tcbInfos ?? []) if (one.tee === tee) note(one);
@@ -124,37 +110,10 @@ export function createCollateralStore(supply: CollateralSupply): CollateralStore
   };
 }
 
-function shelve({ query, collateral, issued, ends }: IntelEntry): Shelved {
-  return {
-    query,
-    collateral,
-    evaluation: datesOf(collateral).number,
-    issued: issued.getTime(),
-    ends: ends.getTime(),
-  };
-}
-
-function datesOf({ tcbInfo }: IntelCollateral): { number: number; good: boolean } {
+function numberOf({ tcbInfo }: IntelCollateral): number {
   const body = parseJsonObject(tcbInfo, 'TCB info')['tcbInfo'];
   const number = isJsonObject(body) ? body['tcbEvaluationDataNumber'] : undefined;
-  return { number: typeof number === 'number' ? number : 0, good: true };
-}
-
-/** By name of the product line, the chip's id as its certificate has it, and the TCB in hex. */
-function isFor(
-  { product, chipId, tcb }: SnpEntry['query'],
-  ...asked: [string, string, string]
-): boolean {
-  const [name, chip, level] = asked;
-  const { fmc, bootloader, tee, snp, microcode } = tcb;
-  const parts =
-    fmc === undefined ? [bootloader, tee, snp, microcode] : [fmc, bootloader, tee, snp, microcode];
-  return (
-    product.toLowerCase() === name.toLowerCase() &&
-    chipId !== '' &&
-    chip.startsWith(chipId) &&
-    parts.join('.') === level
-  );
+  return typeof number === 'number' ? number : 0;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { IntelCollateral, IntelQuery, PckCa } from '@cloister/attestation';
+import { pckCaOf, type IntelCollateral, type IntelQuery, type PckCa } from '@cloister/attestation';
 import {
   decodeHex,
   encodeUtf8,
@@ -17,7 +17,6 @@ import {
   type Crl,
 } from '@cloister/crypto';
 import { isGoodAt, newestAt, type Dated } from './dated.ts';
-import { pckCaOf } from './quote-platform.ts';
 
 /** A signed JSON document of Intel's with the chain of its signer, PEM. */
 interface SignedDocument extends Dated {
@@ -111,7 +110,7 @@ export function assembleCollateral(
   documents: LooseDocuments,
   { tee, fmspc, ca }: IntelQuery,
   at: Date,
-  evaluation?: number,
+  baseline?: number,
 ):
   | { readonly collateral: IntelCollateral; readonly number: number; readonly good: boolean }
   | undefined {
@@ -120,7 +119,7 @@ export function assembleCollateral(
       (one) =>
         one.tee === tee &&
         one.fmspc === fmspc &&
-        (evaluation === undefined || one.evaluation === evaluation),
+        (baseline === undefined || one.evaluationNumber === baseline),
     ),
     at,
   );
@@ -146,7 +145,7 @@ export function assembleCollateral(
       pckCrl: pckCrl.der,
       rootCaCrl: rootCrl.der,
     },
-    number: tcbInfo.evaluation,
+    number: tcbInfo.evaluationNumber,
     good: [tcbInfo, qeIdentity, pckCrl, rootCrl].every((one) => isGoodAt(one, at)),
   };
 }
@@ -156,9 +155,9 @@ function datesOf(body: JsonObject): Dated {
   if (typeof issueDate !== 'string' || typeof nextUpdate !== 'string')
     throw new MalformedError('bad_value', 'collateral: dates');
   return {
-    evaluation: typeof tcbEvaluationDataNumber === 'number' ? tcbEvaluationDataNumber : 0,
-    issued: Date.parse(issueDate),
-    ends: Date.parse(nextUpdate),
+    evaluationNumber: typeof tcbEvaluationDataNumber === 'number' ? tcbEvaluationDataNumber : 0,
+    issued: new Date(issueDate),
+    ends: new Date(nextUpdate),
   };
 }
 
@@ -167,9 +166,9 @@ function looseCrl(der: Bytes, crl: Crl): LooseCrl {
   return {
     ca: isRoot ? undefined : pckCaOf(crl),
     der,
-    evaluation: 0,
-    issued: crl.thisUpdate.getTime(),
-    ends: crl.nextUpdate?.getTime() ?? 0,
+    evaluationNumber: 0,
+    issued: crl.thisUpdate,
+    ends: crl.nextUpdate ?? new Date(0),
   };
 }
 
@@ -205,7 +204,7 @@ interface Signer {
 }
 
 function isGoodFor(leaf: Certificate | undefined, { issued, ends }: Dated): boolean {
-  return leaf !== undefined && +leaf.notBefore <= issued && ends <= +leaf.notAfter;
+  return leaf !== undefined && leaf.notBefore <= issued && ends <= leaf.notAfter;
 }
 
 /** Reads a JSON file. */

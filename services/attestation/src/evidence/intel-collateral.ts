@@ -1,4 +1,4 @@
-import type { IntelCollateral } from '@cloister/attestation';
+import { intelQueryOf, type IntelCollateral } from '@cloister/attestation';
 import { MalformedError, type Bytes } from '@cloister/bytes';
 import { AzureError } from '../azure-error.ts';
 import { refusalOf } from '../refusal.ts';
@@ -8,12 +8,13 @@ import type { EvidenceDeps } from './verified-evidence.ts';
 export async function collateralFor(
   tee: 'sgx' | 'tdx',
   quote: Bytes,
-  { collateral, verificationTime }: EvidenceDeps,
+  { collateral, cache, verificationTime }: EvidenceDeps,
   baseline: number | undefined,
 ): Promise<IntelCollateral> {
   let found: IntelCollateral | undefined;
   try {
-    found = await collateral.findForQuote(tee, quote, verificationTime(), baseline);
+    const query = { ...intelQueryOf(quote, { cache }), tee };
+    found = await collateral.find(query, verificationTime(), baseline);
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     throw refusalOf('quote.format');

@@ -1,5 +1,9 @@
 import type { Hono } from 'hono';
-import { encodeIntelEndorsements } from '@cloister/attestation';
+import {
+  encodeIntelEndorsements,
+  encodeSnpEndorsements,
+  type SnpQuery,
+} from '@cloister/attestation';
 import { problem } from '@cloister/service';
 import type { CollateralStore } from '../collateral/collateral-store.ts';
 
@@ -21,13 +25,27 @@ export function collateralRoutes(app: Hono, store: CollateralStore, now: () => D
       if (collateral === undefined) return problem(404, 'no_collateral');
       return c.json(encodeIntelEndorsements(collateral), 200, CACHE);
     });
-  app.get('/collateral/snp', (c) => {
+  app.get('/collateral/snp', async (c) => {
     const { product = '', chip = '', tcb = '' } = c.req.query();
-    if (!/^(?:milan|genoa|turin)$/i.test(product))
-      return problem(400, 'bad_product', 'product: Milan, Genoa or Turin');
+    const line = PRODUCTS.find((one) => one.toLowerCase() === product.toLowerCase());
+    if (line === undefined) return problem(400, 'bad_product', 'product: Milan, Genoa or Turin');
     if (!/^[0-9a-f]{16,128}$/i.test(chip)) return problem(400, 'bad_chip', 'chip: hex digits');
     if (!/^\d{1,3}(?:\.\d{1,3}){3,4}$/.test(tcb)) return problem(400, 'bad_tcb', 'tcb: SVNs');
-    const found = store.findSnp({ product, chip: chip.toLowerCase(), tcb });
-    return found === undefined ? problem(404, 'no_collateral') : c.json(found, 200, CACHE);
+    // Chips have a VCEK; the keys of providers (VLEK) are found by no chip.
+    const signer = 'vcek';
+    const query = { product: line, signer, chipId: chip.toLowerCase(), tcb: tcbOf(tcb) } as const;
+    const found = await store.findSnp(query);
+    if (found === undefined) return problem(404, 'no_collateral');
+    return c.json(encodeSnpEndorsements(found, signer), 200, CACHE);
   });
+}
+
+const PRODUCTS = ['Milan', 'Genoa', 'Turin'] as const;
+
+/** Five SVNs have `fmc` before the others. */
+function tcbOf(svns: string): SnpQuery['tcb'] {
+  const numbers = svns.split('.').map(Number);
+  const [bootloader = 0, tee = 0, snp = 0, microcode = 0] = numbers.slice(-4);
+  const [fmc] = numbers.slice(0, -4);
+  return { ...(fmc === undefined ? {} : { fmc }), bootloader, tee, snp, microcode };
 }
