@@ -58,10 +58,6 @@ describe('the portal, while the agreement is confirmed, missing, and renewed', {
       await id(page, 'trust-stopped').waitFor(WAIT);
       assert.equal(await id(page, 'trust-stopped').getAttribute('data-code'), 'head_too_old');
       assert.equal(await typed(page), mrn);
-      const sent: string[] = [];
-      page.on('request', (request) => {
-        if (request.url().endsWith('/ohttp-gateway')) sent.push(request.method());
-      });
       await id(page, 'patient-save').click();
       await page.locator('[data-failure="not_sent"]').waitFor(WAIT);
       await assertAccessible(page);

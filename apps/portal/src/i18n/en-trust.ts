@@ -110,6 +110,7 @@ export const enTrust = {
     settings_malformed: 'The portal’s settings (cloister.json) cannot be read.',
     manifest_malformed: 'The trust manifest cannot be read.',
     manifest: 'The trust manifest is not signed as your hospital requires.',
+    agreement: 'The platform runs by another agreement than the one your hospital signed.',
     heads:
       'Your hospital’s key broker does not confirm that this agreement is in force now, or the platform does not know what it last said.',
     evidence_unavailable: 'The platform does not answer.',

@@ -106,6 +106,7 @@ export const zhCNTrust: Pick<Messages, 'simulated' | 'gate' | 'trust' | 'reasons
     settings_malformed: '无法读取门户设置（cloister.json）。',
     manifest_malformed: '无法读取信任清单。',
     manifest: '信任清单没有按贵院的要求签署。',
+    agreement: '平台运行所依据的协议不是贵院签署的协议。',
     heads: '贵院的密钥代理未确认此约定现在有效，或平台不知道它最近的声明。',
     evidence_unavailable: '平台没有响应。',
     evidence_malformed: '无法读取平台的证据。',

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { formatAgo, formatDateTime } from '../i18n/format.ts';
 import { usePortal } from '../session/portal.ts';
 import { useLanguage } from '../settings/language.ts';
+import { reasonOf, type GateReport } from '../trust/gate-report.ts';
 import { AgreementFacts } from './agreement-facts.tsx';
 import { CheckTable } from './check-list.tsx';
 import { Hash } from './hash.tsx';
@@ -40,13 +41,8 @@ export function TrustChip() {
             {t('trust.title')}
           </Heading>
           <ul className="trust-lines">
-            <li>{t(report.simulated ? 'trust.whoSimulated' : 'trust.who')}</li>
-            <li>
-              {t('trust.where', {
-                tee: teeName(report.peer?.tee, report.simulated, t('simulated.chip')),
-              })}
-            </li>
-            <li>{t('trust.which', { hash: measured?.slice(0, 8) ?? '–' })}</li>
+            {passed ? null : <li>{t(`reasons.${reasonOf(report.code ?? 'other')}`)}</li>}
+            {passed ? <Promises report={report} /> : null}
             <li>{t('trust.when', { ago })}</li>
           </ul>
           {measured === undefined ? null : <Hash hex={measured} />}
@@ -64,6 +60,19 @@ export function TrustChip() {
         </Dialog>
       </Popover>
     </DialogTrigger>
+  );
+}
+
+/** What may be relied on where all checks passed, and only there. */
+function Promises({ report }: { report: GateReport }) {
+  const { t } = useTranslation();
+  const { peer, simulated, measurement } = report;
+  return (
+    <>
+      <li>{t(simulated ? 'trust.whoSimulated' : 'trust.who')}</li>
+      <li>{t('trust.where', { tee: teeName(peer?.tee, simulated, t('simulated.chip')) })}</li>
+      <li>{t('trust.which', { hash: measurement?.measured?.slice(0, 8) ?? '–' })}</li>
+    </>
   );
 }
 

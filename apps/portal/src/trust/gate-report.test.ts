@@ -46,6 +46,8 @@ describe('reasonOf', () => {
     ['report_data_mismatch', 'binding'],
     ['head_too_old', 'heads'],
     ['manifest_superseded', 'heads'],
+    ['manifest_mismatch', 'agreement'],
+    ['service_mismatch', 'binding'],
     ['pck.revoked', 'revoked'],
     ['tcbinfo.expired', 'expired'],
     ['quote.signature', 'signature'],

@@ -101,6 +101,7 @@ export type Reason =
   | 'settings_malformed'
   | 'manifest_malformed'
   | 'manifest'
+  | 'agreement'
   | 'heads'
   | 'evidence_unavailable'
   | 'evidence_malformed'
@@ -134,6 +135,7 @@ const PATTERNS: readonly (readonly [RegExp, Reason])[] = [
     /^(serial_too_low|predecessor_mismatch|no_trusted_keys|signature_invalid|(old_)?quorum_missing|own_party_missing)$/,
     'manifest',
   ],
+  [/^manifest_mismatch$/, 'agreement'],
   [/head|manifest_superseded|sender_foreign|broker_unknown/, 'heads'],
   [/simulated|roots_mismatch|format_not_agreed/, 'simulated'],
   [/debug/, 'debug'],
@@ -141,7 +143,7 @@ const PATTERNS: readonly (readonly [RegExp, Reason])[] = [
   [/^token/, 'token'],
   [/revoked/, 'revoked'],
   [/expired/, 'expired'],
-  [/report_data|runtime_data|manifest_mismatch|service_mismatch/, 'binding'],
+  [/report_data|runtime_data|service_mismatch/, 'binding'],
   [/not_agreed|svn_too_low|service_unknown/, 'measurement'],
   [/^policy|^tcb\./, 'tcb'],
   [/signature|chain|format|malformed|issuer|mismatch|invalid|qereport|endorsements/, 'signature'],

@@ -36,7 +36,7 @@ export function standingAfter(before: Standing, next: GateReport, entered: boole
 
 /** Whether a newer head, or a newer manifest, may mend it: until then the page waits with its input. */
 function mayComeBack(code: string): boolean {
-  return reasonOf(code) === 'heads' || code === 'manifest_mismatch';
+  return reasonOf(code) === 'heads' || reasonOf(code) === 'agreement';
 }
 
 function renewal(before: Standing, next: GateReport): Pick<Standing, 'renewed'> {
