@@ -19,6 +19,7 @@ import {
 import { parseJwk, sha256, spkiFromJwk, type Jwk } from '@cloister/crypto';
 import { NODE_EVIDENCE_CRYPTO } from '@cloister/service';
 import type { CollateralFinder } from '../collateral.ts';
+import { EC_ALG, importAgreementKey } from './encrypt-to-tee.ts';
 import { RcarError } from './rcar-error.ts';
 import type { AttestedClient, Session } from './sessions.ts';
 
@@ -60,7 +61,7 @@ export async function judgeAttestation(
     throw new RcarError('NonceMismatch', 'not the challenge of this session');
   // From here on the challenge is spent, whatever comes of it.
   session.used = true;
-  const key = readKey(runtime['tee-pubkey']);
+  const key = await readKey(runtime['tee-pubkey']);
   const format = FORMATS.get(session.tee) ?? 'sgx-quote';
   const { evidence, endorsements } = readEvidence(body['tee-evidence'], session.tee);
   const found = endorsements ?? (await trust.collateral(evidence, format));
@@ -90,13 +91,15 @@ function reportDataOf(runtime: JsonObject): readonly string[] {
   );
 }
 
-/** RSA of 2048 bits or more, for RSA-OAEP-256: other wrappings are not offered. */
-function readKey(value: JsonValue | undefined): Jwk {
+/** RSA for RSA-OAEP-256, or P-256 and P-384 for ECDH-ES+A256KW: other wrappings are not offered. */
+async function readKey(value: JsonValue | undefined): Promise<Jwk> {
   try {
     const key = parseJwk(value ?? null, 'tee-pubkey');
-    if (key.kty !== 'RSA' || (key.alg ?? 'RSA-OAEP-256') !== 'RSA-OAEP-256')
-      throw malformed('tee-pubkey: RSA with RSA-OAEP-256');
-    spkiFromJwk(key);
+    const alg = key.kty === 'EC' ? EC_ALG : 'RSA-OAEP-256';
+    if (!['EC', 'RSA'].includes(key.kty) || (key.alg ?? alg) !== alg)
+      throw malformed(`tee-pubkey: RSA with RSA-OAEP-256, or EC with ${EC_ALG}`);
+    if (key.kty === 'EC') await importAgreementKey(key);
+    else spkiFromJwk(key);
     return key;
   } catch (error) {
     if (error instanceof MalformedError) throw malformed('tee-pubkey');

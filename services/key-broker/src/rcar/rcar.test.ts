@@ -121,6 +121,30 @@ describe('the RCAR protocol', () => {
       assert.equal(value.length, 32);
     });
 
+  it('releases to an EC tee-pubkey as well, as clients of today have it', async () => {
+    const pair = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, [
+      'deriveBits',
+    ]);
+    const key = { ...(await publicJwk(pair)), alg: 'ECDH-ES+A256KW' };
+    const { cookie, token } = await attest({ key });
+    for (const headers of [{ cookie }, { authorization: `Bearer ${token}` }]) {
+      const answer = await call(RESOURCE, { headers });
+      const jwe = (await answer.json()) as Record<string, string>;
+      const header = JSON.parse(Buffer.from(jwe['protected'] ?? '', 'base64url').toString()) as {
+        alg: string;
+        epk: { crv: string };
+      };
+      assert.equal(header.alg, 'ECDH-ES+A256KW');
+      assert.equal(header.epk.crv, 'P-256');
+      // 32 bytes of key, wrapped.
+      assert.equal(Buffer.from(jwe['encrypted_key'] ?? '', 'base64url').length, 40);
+    }
+    const { cookie: other, nonce } = await open();
+    const direct = { ...key, alg: 'ECDH-ES' };
+    const refused = await post('/kbs/v0/attest', await attestation(nonce, { key: direct }), other);
+    assert.match(await refusalOf(refused), /400 MalformedRequest tee-pubkey/);
+  });
+
   it('takes the token in the place of the cookie', async () => {
     const { cookie, token } = await attest();
     const [one, two] = await Promise.all([

@@ -1,11 +1,10 @@
 import { admit } from '@cloister/attestation';
-import type { JsonObject } from '@cloister/bytes';
-import { encryptJwe } from '@cloister/crypto';
 import type { Random } from '@cloister/sealing';
 import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
 import { liveVersions } from '../release/secret-vault.ts';
 import { requireSameManifest } from '../trust/manifest-book.ts';
+import { encryptToTee, type FlattenedJwe } from './encrypt-to-tee.ts';
 import { RcarError } from './rcar-error.ts';
 import type { AttestedClient } from './sessions.ts';
 
@@ -28,7 +27,7 @@ export async function releaseResource(
   { repository, type, tag }: ResourcePath,
   client: AttestedClient,
   { broker, active, random }: { broker: Broker; active: ActiveBroker; random: Random },
-): Promise<JsonObject> {
+): Promise<FlattenedJwe> {
   const { trust, journal, vault } = active;
   const { deployment, secrets = {} } = trust.manifest;
   const agreement =
@@ -60,10 +59,7 @@ export async function releaseResource(
     requireSameManifest(state, trust);
     return { events: [released], result: undefined };
   });
-  const compact = await encryptJwe({ key: client.key, plaintext: value, random });
-  const [header = '', encryptedKey = '', iv = '', ciphertext = '', tagPart = ''] =
-    compact.split('.');
-  return { protected: header, encrypted_key: encryptedKey, iv, ciphertext, tag: tagPart };
+  return encryptToTee(client.key, value, random);
 }
 
 function absent(): RcarError {
