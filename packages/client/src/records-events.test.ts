@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeUtf8 } from '@cloister/bytes';
 import { ChannelError } from '@cloister/channel';
+import { chunkedSetup } from '../../channel/src/chunked-setup.test.ts';
 import { createRecordsClient } from './records-client.ts';
 import { EventReader, type EventBatch, type RecordsEvent } from './records-events.ts';
 
@@ -143,5 +144,48 @@ describe('the stream of events', () => {
     await stream.next();
     stop.abort(new Error('left'));
     await assert.rejects(stream.next(), { message: 'left' });
+  });
+});
+
+/** What comes of two events where the answer ends after so many of its pieces. */
+async function cutAfter(pieces: number) {
+  let passed = 0;
+  const setup = await chunkedSetup({
+    app() {
+      const parts = [event(41), event(42)];
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const part = parts.shift();
+          if (part === undefined) controller.close();
+          else controller.enqueue(encodeUtf8(part));
+        },
+      });
+      return new Response(body, { headers: EVENT_STREAM });
+    },
+    async *onResponse(passing) {
+      for await (const piece of passing) {
+        if (passed === pieces) return;
+        passed += 1;
+        yield piece;
+      }
+    },
+  });
+  const client = createRecordsClient((request) => setup.fetch(request));
+  const { batches, error } = await collect(client.eventStream(40, new AbortController().signal));
+  return { error, cursor: batches.at(-1)?.cursor ?? 40, passed };
+}
+
+describe('the stream of events, in a channel', () => {
+  it('is whole only with its final chunk: wherever it is cut, that is an error', async () => {
+    const whole = await cutAfter(Infinity);
+    assert.deepEqual([whole.error, whole.cursor], [undefined, 42]);
+    const cursors = new Set<number>();
+    for (let pieces = 0; pieces < whole.passed; pieces++) {
+      const { error, cursor } = await cutAfter(pieces);
+      assert.ok(error instanceof ChannelError, `after ${pieces} of ${whole.passed}`);
+      assert.equal(error.code, 'answer_truncated');
+      cursors.add(cursor);
+    }
+    assert.deepEqual([...cursors], [40, 41, 42], 'what came before the cut counts');
   });
 });

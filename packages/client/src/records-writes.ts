@@ -37,7 +37,7 @@ export function leavesOpen(error: unknown): boolean {
 }
 
 /** Whether the server refused a message because it had seen it before. */
-export function isReplayed(error: unknown): boolean {
+function isReplayed(error: unknown): boolean {
   return error instanceof ClientError && error.code === 'replayed';
 }
 
