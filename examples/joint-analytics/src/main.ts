@@ -1,11 +1,10 @@
 /** The service's process: `--platform <folder> --manifest <file> [--port <n>]`. */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   createIdentity,
   createSimulatedAttester,
-  measureService,
+  measureOwnService,
   openSimulatedPlatform,
 } from '@cloister/attester';
 import { createChannelKeys, createGateway, encodeKeyConfigs } from '@cloister/channel';
@@ -46,13 +45,12 @@ await runMain(process, async () => {
   const gateway = createGateway({ keys: () => [keys], now: () => new Date(), fetch: app.fetch });
 
   // The evidence: what code this is, by which manifest it runs, and the channel's key.
-  const folder = fileURLToPath(new URL('..', import.meta.url));
   const identity = await createIdentity({
     service: SERVICE,
     manifests: [trust.id],
     attester: createSimulatedAttester({
       platform: await openSimulatedPlatform(values.platform),
-      mrenclave: await measureService({ root: rootOf(folder), service: SERVICE, folder }),
+      mrenclave: await measureOwnService(import.meta.url, SERVICE),
       isvProdId: PRODUCT_ID,
     }),
     ohttp: encodeKeyConfigs(keys),
@@ -70,8 +68,3 @@ await runMain(process, async () => {
   await untilSignal(process);
   await serving.close();
 });
-
-/** The repository's root, two folders above the example's. */
-function rootOf(folder: string): string {
-  return fileURLToPath(new URL('../..', `file://${folder}`));
-}

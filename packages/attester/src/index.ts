@@ -1,5 +1,6 @@
 export { AttesterError, type AttesterCode } from './attester-error.ts';
 export { createIdentity, type IdentityOptions, type ServiceIdentity } from './identity.ts';
+export { measureOwnService } from './measure-own-service.ts';
 export { measureService, type MeasureOptions } from './measure-service.ts';
 export { openSealedSecrets, type SealedSecretsOptions, type Secrets } from './sealed-secrets.ts';
 export {

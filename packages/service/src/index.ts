@@ -46,6 +46,7 @@ export {
 export { createMetrics, type Labels, type Metrics } from './metrics.ts';
 export { nodeChannelPrimitives } from './node-channel-primitives.ts';
 export { NODE_EVIDENCE_CRYPTO } from './node-evidence-crypto.ts';
+export { needed } from './needed.ts';
 export { problem } from './problem.ts';
 export { runMain, type MainProcess } from './run-main.ts';
 export { serve, untilSignal, type ServeOptions, type Serving, type SignalSource } from './serve.ts';

@@ -1,6 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   createIntelSource,
   createPccsProtocol,
@@ -11,7 +10,7 @@ import {
 } from '@cloister/attestation';
 import {
   createSimulatedAttester,
-  measureService,
+  measureOwnService,
   openSealedSecrets,
   PRODUCT_IDS,
   SIMULATED_MRSIGNER,
@@ -31,7 +30,6 @@ import { oidcAuthorizer } from './management/oidc.ts';
 import { openSqliteStateStore } from './state/sqlite-state-store.ts';
 import type { StateStore } from './state/state-store.ts';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const now = (): Date => new Date();
 
 /** The collateral that the settings name, and on simulated hardware the machine's own. */
@@ -117,7 +115,7 @@ export async function openAttester(
   if (machine === undefined || trust === undefined) return undefined;
   return createSimulatedAttester({
     platform: machine,
-    mrenclave: await measureService({ root: ROOT, service: 'attestation' }),
+    mrenclave: await measureOwnService(import.meta.url, 'attestation'),
     isvProdId: PRODUCT_IDS.attestation,
   });
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createAttestationClient, type AttestationClient } from '@cloister/client';
 import {
-  ConfigError,
   createHttpClient,
   createLog,
   createMetrics,
@@ -9,6 +8,7 @@ import {
   errorPlace,
   loadConfig,
   loadTrust,
+  needed,
   runMain,
   serve,
   silenceExpectedWarnings,
@@ -165,9 +165,4 @@ async function run(
 
 function write(line: string): void {
   process.stdout.write(line);
-}
-
-function needed<T>(value: T | undefined, setting: string): T {
-  if (value === undefined) throw new ConfigError(`${setting}: needed`);
-  return value;
 }

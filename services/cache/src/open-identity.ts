@@ -1,18 +1,14 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   createIdentity,
   createSimulatedAttester,
   createTlsKey,
-  measureService,
+  measureOwnService,
   openSimulatedPlatform,
   PRODUCT_IDS,
   type ServiceIdentity,
   type TlsKey,
 } from '@cloister/attester';
 import type { AttestationClient } from '@cloister/client';
-import { ConfigError } from '@cloister/service';
 
 /** What the identity of the gate is made of. */
 export interface GateIdentityOptions {
@@ -38,14 +34,13 @@ const SERVICE = 'cache';
 const random = (length: number): Uint8Array<ArrayBuffer> =>
   crypto.getRandomValues(new Uint8Array(length));
 
-/** Makes the keys of this process, and measures what it runs. Throws ConfigError. */
+/** Makes the keys of this process, and measures what it runs. */
 export async function openIdentity(options: GateIdentityOptions): Promise<GateIdentity> {
   const { issuer, manifests, heads, now, onTokenFailure } = options;
   const tls = await createTlsKey({ service: SERVICE, now, random });
-  const folder = fileURLToPath(new URL('..', import.meta.url));
   const attester = createSimulatedAttester({
     platform: await openSimulatedPlatform(options.platform),
-    mrenclave: await measureService({ root: rootAbove(folder), service: SERVICE, folder }),
+    mrenclave: await measureOwnService(import.meta.url, SERVICE),
     isvProdId: PRODUCT_IDS[SERVICE],
   });
   const identity = await createIdentity({
@@ -61,12 +56,4 @@ export async function openIdentity(options: GateIdentityOptions): Promise<GateId
     now,
   });
   return { identity, tls, simulated: attester.format === 'simulated-sgx-quote' };
-}
-
-/** The repository's root: the nearest folder above with a lockfile. */
-function rootAbove(folder: string): string {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, 'package-lock.json'))) return at;
-    if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
-  }
 }
