@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import {
   manifestId,
   parseManifest,
-  platformRootDigest,
   reportDataFor,
   signManifest,
   signToken,
@@ -32,7 +31,7 @@ import {
 } from '@cloister/bytes';
 import { createChannelKeys, type CallSigner } from '@cloister/channel';
 import { BrokerClient, type PartyVoice } from '@cloister/client';
-import { jwkThumbprint, type Jwk } from '@cloister/crypto';
+import type { Jwk } from '@cloister/crypto';
 import { createLog, openSqliteStore, type Store } from '@cloister/service';
 import type { Hono } from 'hono';
 import { Broker } from './broker.ts';
@@ -43,21 +42,27 @@ import { startDuties, type Duties } from './duties.ts';
 import type { Events } from './events.ts';
 import { askReplica } from './recovery/ask-replica.ts';
 import { vaultRoutes } from './routes/vault.ts';
+import {
+  CODE,
+  firstDraft,
+  ISSUER,
+  PARTIES,
+  type PartyName,
+  type ServiceName,
+} from './scene-draft.test.ts';
 import { p256, publicJwk, random } from './scene-keys.test.ts';
 import { openVaultSigner, type VaultSigner } from './vault/vault-certificate.ts';
 
+export {
+  CODE,
+  firstDraft,
+  identityOf,
+  ISSUER,
+  PARTIES,
+  type PartyName,
+  type ServiceName,
+} from './scene-draft.test.ts';
 export { p256, publicJwk, random, rsa } from './scene-keys.test.ts';
-
-export const ISSUER = 'https://attest.example';
-export const PARTIES = ['hospital', 'platform', 'diagnostics'] as const;
-export type PartyName = (typeof PARTIES)[number];
-/** Services with code of their own, as the manifest admits it. */
-export const CODE = {
-  'key-broker': 'b0'.repeat(32),
-  records: 'a1'.repeat(32),
-  inference: 'a2'.repeat(32),
-} as const;
-export type ServiceName = keyof typeof CODE;
 
 const BROKERS = {
   hospital: 'https://hospital.example',
@@ -393,53 +398,6 @@ export async function createEmptyWorld(hospitalKeys = 1): Promise<World> {
     issuer,
     issuerJwk: { ...(await publicJwk(issuer)), kid: 'k1' },
   });
-}
-
-/** The first manifest of a world: both brokers by their keys, secrets and a counter. */
-export async function firstDraft(world: World, changes: JsonObject = {}): Promise<JsonObject> {
-  const parties: JsonObject = {};
-  for (const party of PARTIES) {
-    const keys = await Promise.all(world.parties[party].map((pair) => publicJwk(pair)));
-    const running = world.running.get(party);
-    const witness = party === 'hospital' ? 'diagnostics' : 'hospital';
-    parties[party] = {
-      keys: keys.map((key) => ({ ...key })),
-      ...(running === undefined
-        ? {}
-        : { broker: { sig: { ...running.broker.requireOpen().keys.jwk }, witness } }),
-    };
-  }
-  const services: JsonObject = {};
-  for (const [service, mrenclave] of Object.entries(CODE))
-    services[service] = { identity: { anyOf: [identityOf(service as ServiceName, mrenclave)] } };
-  return {
-    apiVersion: 'cloister.dev/v1',
-    deployment: 'lamna',
-    profile: 'dev',
-    serial: 1,
-    lease: 900,
-    parties,
-    quorum: { update: { of: [...PARTIES], min: 3 } },
-    evidence: {
-      roots: { simulated: [await platformRootDigest(world.platform)] },
-      platforms: 'any',
-    },
-    issuers: [{ iss: ISSUER, keys: [await jwkThumbprint(world.issuerJwk)], tee: ['simulated'] }],
-    services,
-    secrets: {
-      'tenant-key': { owner: 'hospital', type: 'aes256', to: ['records'] },
-      'channel-key': { owner: 'hospital', type: 'hpke', to: ['records'], lifetime: 86_400 },
-      'model-key': { owner: 'diagnostics', type: 'imported', to: ['inference'] },
-    },
-    counters: { 'records-log': { owner: 'hospital', to: ['records'] } },
-    ...changes,
-  };
-}
-
-/** One SGX identity of a service. */
-export function identityOf(service: ServiceName, ...mrenclave: readonly string[]): JsonObject {
-  const code = { mrenclave: [...mrenclave], mrsigner: [SIMULATED_MRSIGNER] };
-  return { tee: 'sgx', ...code, isvProdId: PRODUCT_IDS[service], minIsvSvn: 1, tcb: ['UpToDate'] };
 }
 
 /** Two brokers that serve, and witness each other. */

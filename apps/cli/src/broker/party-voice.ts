@@ -87,7 +87,7 @@ export async function signInFolder(
 }
 
 /** The statement that waits in a folder, to be read before it is signed. */
-export function readStatement(file: string): PartyStatement {
+function readStatement(file: string): PartyStatement {
   const json = parseJsonObject(readText(file), STATEMENT);
   const { purpose, party, manifest } = json;
   const known = PURPOSES.find((one) => one === purpose);

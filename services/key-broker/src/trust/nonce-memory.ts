@@ -1,7 +1,7 @@
 import { encodeHex, type Bytes } from '@cloister/bytes';
 
 /** How long a nonce for evidence is good, milliseconds: it is made at once. */
-export const EVIDENCE_NONCE_MS = 120_000;
+const EVIDENCE_NONCE_MS = 120_000;
 /** How long one for a party's statement is good: people at several places have to sign it. */
 export const PARTY_NONCE_MS = 24 * 3_600_000;
 const LENGTH = 32;
