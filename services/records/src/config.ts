@@ -43,6 +43,8 @@ export const configSchema = v.strictObject({
   cachePort: v.optional(integerSetting(1, 65_535)),
   /** The key brokers: `hospital=<url>,diagnostics=<url>`. The manifest decides about trust. */
   brokers: v.optional(brokersSetting()),
+  /** The file with the access token for the vault's interface, where the manifest names a vault. */
+  vaultToken: v.optional(pathSetting()),
 });
 
 /** The database `cloister` of the user `cloister` on a server behind a UNIX socket. */

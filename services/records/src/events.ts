@@ -3,7 +3,21 @@ import type { RefusalCode } from './refused-error.ts';
 
 /** What the log of this service may say: numbers, codes and random ids, never what was asked. */
 export type RecordsEvents = {
-  readonly starting: { readonly simulated: boolean; readonly manifest: SafeText };
+  readonly starting: {
+    readonly simulated: boolean;
+    readonly manifest: SafeText;
+    /** Where the hospital's keys come from. */
+    readonly keys: 'broker' | 'vault';
+  };
+  /**
+   * The keys come from a vault: the hospital has no heads. Not immutable: whoever administers the
+   * vault may change to whom it releases them.
+   */
+  readonly keys_from_vault: {
+    readonly versions: number;
+    readonly immutable: boolean;
+    readonly heads: false;
+  };
   /** Another manifest is in force now. */
   readonly manifest: { readonly serial: number };
   /** What the file holds does not follow from the manifest in force. */
@@ -22,7 +36,7 @@ export type RecordsEvents = {
   readonly store_tampered: { readonly code: SafeText; readonly position: number };
   readonly storage_failed: { readonly code: SafeText };
   readonly log_replaced: { readonly code: SafeText; readonly place: SafeText };
-  /** The broker gives no secret yet, or did not renew a lease. */
+  /** The broker or the vault gives no secret yet, or did not renew a lease. */
   readonly lease_failed: { readonly secret: SafeText; readonly code: SafeText };
   /** The shared cache was not reached, or held what does not count: one in this process stood in. */
   readonly cache_failed: { readonly code: SafeText };

@@ -6,6 +6,7 @@ import {
   createIdentity,
   createSimulatedAttester,
   createTlsKey,
+  type IdentityOptions,
   openSealedSecrets,
   openSimulatedPlatform,
   PRODUCT_IDS,
@@ -52,11 +53,12 @@ import { anchorWithin } from './store/anchor-keeper.ts';
 import { createBrokerAnchor } from './store/broker-anchor.ts';
 import { createSealedAnchor } from './store/head-anchor.ts';
 import { openGateCache } from './trust/open-gate-cache.ts';
+import { accessTokenFile } from './trust/access-token-file.ts';
 import { keepTenantKeys } from './trust/keep-tenant-keys.ts';
-import { openReleases } from './trust/open-releases.ts';
+import { openReleases, OWN_PARTY, SERVICE } from './trust/open-releases.ts';
+import { openVaultReleases } from './trust/open-vault-releases.ts';
 import { tenantKeysOf } from './trust/released-keys.ts';
 
-const SERVICE = 'records';
 const VERSION = '0.1.0';
 const RENEWAL_MS = 5 * 60_000;
 /** A token names the heads of its time: it is replaced so often, to be recent wherever it is shown. */
@@ -91,9 +93,9 @@ async function run(): Promise<void> {
   const attestation = config.attestation ?? missing('attestation');
   const providers = config.inference ?? missing('inference');
   const manifestFile = config.manifest ?? missing('manifest');
-  const trust = await loadTrust({ manifestFile, readFile: readText, ownParty: 'hospital' });
+  const trust = await loadTrust({ manifestFile, readFile: readText, ownParty: OWN_PARTY });
   const { manifest } = trust;
-  const follower = new ManifestFollower({ first: trust, ownParty: 'hospital', now: hostNow });
+  const follower = new ManifestFollower({ first: trust, ownParty: OWN_PARTY, now: hostNow });
   manifestId = trust.id;
   follower.onChange(({ trust: { id } }) => {
     manifestId = id;
@@ -108,9 +110,12 @@ async function run(): Promise<void> {
   const isvProdId = PRODUCT_IDS[SERVICE];
   const attester = createSimulatedAttester({ platform, mrenclave, isvProdId });
   const simulated = attester.format === 'simulated-sgx-quote';
-  log('starting', { simulated, manifest: opaqueId(trust.id) });
+  // One or the other, as the manifest says: it is another deployment after that changed.
+  const hasVault = manifest.parties[OWN_PARTY]?.vault !== undefined;
+  const keys = hasVault ? 'vault' : 'broker';
+  log('starting', { simulated, manifest: opaqueId(trust.id), keys });
 
-  const brokers = config.brokers ?? missing('brokers');
+  const brokers = config.brokers ?? (hasVault ? {} : missing('brokers'));
   const cacheUrls = config.cache === undefined ? [] : [config.cache];
   const urls = [attestation, ...providers, ...Object.values(brokers), ...cacheUrls];
   const origins = urls.map((url) => new URL(url).origin);
@@ -118,14 +123,15 @@ async function run(): Promise<void> {
   const issuer = createAttestationClient({ baseUrl: attestation, transport });
   // Evidence without a channel's key, which only brokers accept: what they release makes the rest.
   const manifests = (): readonly string[] => follower.ids;
-  const boot = await createIdentity({ service: SERVICE, manifests, attester });
+  const tokens: IdentityOptions['tokens'] = async ({ evidence: quote, runtimeData }) => [
+    await issuer.attest('Simulated', { quote, runtimeData }),
+  ];
   let channel: ChannelIdentity | undefined;
   let takeTenantKeys: (() => Promise<void>) | undefined;
-  const released = await openReleases({
+  const source = {
     follower,
     readManifest: () => readText(manifestFile),
     brokers,
-    identity: boot,
     transport,
     now: hostNow,
     random,
@@ -133,7 +139,20 @@ async function run(): Promise<void> {
     log,
     onChannelKeys: async () => channel?.renew(),
     onTenantKeys: async () => takeTenantKeys?.(),
-  });
+  };
+  // The vault's answers are signed: TLS to it only keeps the access token from being read on the way.
+  const vaultTransport = createHttpClient({ allowTls12: true, timeoutMs: 20_000 });
+  const released = hasVault
+    ? await openVaultReleases({
+        ...source,
+        identify: () => createIdentity({ service: SERVICE, manifests, attester, tokens }),
+        vaultTransport,
+        authorize: accessTokenFile(config.vaultToken ?? missing('vault-token'), readText),
+      })
+    : await openReleases({
+        ...source,
+        identity: await createIdentity({ service: SERVICE, manifests, attester }),
+      });
   const { now } = released;
   const tls =
     config.cache === undefined ? undefined : await createTlsKey({ service: SERVICE, now, random });
@@ -149,9 +168,7 @@ async function run(): Promise<void> {
         heads: released.heads,
         tls: tls?.spkiSha256,
         tokenSeconds: manifest.lease / TOKENS_PER_LEASE,
-        tokens: async ({ evidence: quote, runtimeData }) => [
-          await issuer.attest('Simulated', { quote, runtimeData }),
-        ],
+        tokens,
         onTokenFailure: (error) => log('token_failed', { code: errorCode(error) }),
         now,
       }),
@@ -229,13 +246,14 @@ async function run(): Promise<void> {
     shownChannel.renew().catch((error: unknown) => log('token_failed', { code: errorCode(error) }));
   }, RENEWAL_MS).unref();
 
+  const { destroyTenantKey } = released;
   const tenantKeys = keepTenantKeys({
     ledger,
     device: own.device,
     random,
     secret: released.tenantSecret,
     lease: () => follower.trust.manifest.lease,
-    destroy: (version) => released.tenantKeeper(signCall).destroyVersion('tenant-key', version),
+    destroy: destroyTenantKey === undefined ? undefined : (old) => destroyTenantKey(old, signCall),
     now,
     log,
   });
@@ -347,6 +365,7 @@ async function run(): Promise<void> {
   await cache.close();
   await opened.close();
   transport.close();
+  vaultTransport.close();
 }
 
 function missing(setting: string): never {

@@ -13,7 +13,7 @@ export interface NetworkProvidersOptions
   readonly agreement: JobAgreement;
   readonly attestation: string;
   /** Whether evidence is recent by its heads (design 2.1, rule 8). */
-  readonly judgeHeads?: HeadJudge;
+  readonly judgeHeads?: HeadJudge | undefined;
   readonly now: () => Date;
   readonly random: Random;
 }

@@ -32,6 +32,8 @@ describe('keepTenantKeys', () => {
   let destroy: (old: number) => Promise<void>;
   let events: string[];
   let keeper: TenantKeeper;
+  /** Keeps them for a broker, or for a vault, which is told nothing. */
+  let keep: (isVault: boolean) => TenantKeeper;
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout'] });
@@ -45,30 +47,32 @@ describe('keepTenantKeys', () => {
     rewrap = () => Promise.resolve({ version: 2, rewrapped: 5, remaining: 0 });
     destroy = (old) => Promise.resolve(void destroyed.push(old));
     const now = (): Date => new Date(seconds * 1000);
-    keeper = keepTenantKeys({
-      ledger: {
-        useTenantKeys: (keys) => void used.push(keys.map((key) => key.version)),
-        rewrap: ({ notBefore, alsoWrite } = {}) => {
-          rewraps.push({ notBefore: notBefore?.getTime() });
-          written.push(...(alsoWrite?.({ version: 2 }) ?? []));
-          return rewrap();
+    keep = (isVault) =>
+      keepTenantKeys({
+        ledger: {
+          useTenantKeys: (keys) => void used.push(keys.map((key) => key.version)),
+          rewrap: ({ notBefore, alsoWrite } = {}) => {
+            rewraps.push({ notBefore: notBefore?.getTime() });
+            written.push(...(alsoWrite?.({ version: 2 }) ?? []));
+            return rewrap();
+          },
         },
-      },
-      device: 'Device/own',
-      random: (length) => new Uint8Array(length),
-      secret: () => releaseOf('tenant-key', 'aes256', versions),
-      lease: () => LEASE,
-      destroy: (old) => destroy(old),
-      now,
-      log: createLog<RecordsEvents>({
-        service: 'records',
+        device: 'Device/own',
+        random: (length) => new Uint8Array(length),
+        secret: () => releaseOf('tenant-key', 'aes256', versions),
+        lease: () => LEASE,
+        destroy: isVault ? undefined : (old) => destroy(old),
         now,
-        write: (line) => {
-          const { event } = JSON.parse(line) as { event: string };
-          events.push(event);
-        },
-      }),
-    });
+        log: createLog<RecordsEvents>({
+          service: 'records',
+          now,
+          write: (line) => {
+            const { event } = JSON.parse(line) as { event: string };
+            events.push(event);
+          },
+        }),
+      });
+    keeper = keep(false);
   });
   afterEach(() => {
     keeper.stop();
@@ -158,5 +162,23 @@ describe('keepTenantKeys', () => {
     await keeper.take();
     await pass(1);
     assert.deepEqual(events, ['tenant_keys_replaced']);
+  });
+
+  it('says once that all is under the newest, where a vault keeps the old ones until people act', async () => {
+    keeper.stop();
+    keeper = keep(true);
+    seconds = 2000;
+    versions = [version(2, 1000), version(1, 0)];
+    await keeper.take();
+    await pass(1);
+    await keeper.take();
+    await pass(1);
+    assert.equal(rewraps.length, 1);
+    assert.deepEqual([destroyed, events], [[], ['tenant_keys_replaced']]);
+    versions = [version(3, 2000), ...versions];
+    rewrap = () => Promise.resolve({ version: 3, rewrapped: 5, remaining: 0 });
+    await keeper.take();
+    await pass(LEASE);
+    assert.deepEqual(events, ['tenant_keys_replaced', 'tenant_keys_replaced']);
   });
 });

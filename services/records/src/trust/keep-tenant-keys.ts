@@ -1,4 +1,3 @@
-import type { ReleasedSecret } from '@cloister/attestation';
 import { ClientError } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import { errorCode, type Log } from '@cloister/service';
@@ -7,7 +6,7 @@ import { rewrapAudit } from '../fhir/audit-event.ts';
 import { newId } from '../new-id.ts';
 import { auditEntry } from '../routes/context.ts';
 import type { Ledger } from '../store/ledger.ts';
-import { tenantKeysOf } from './released-keys.ts';
+import { type KeyVersions, tenantKeysOf } from './released-keys.ts';
 
 /** What the tenant keys are kept with. */
 export interface TenantKeeping {
@@ -16,11 +15,14 @@ export interface TenantKeeping {
   readonly device: string;
   readonly random: Random;
   /** The tenant key as it was released last. */
-  readonly secret: () => ReleasedSecret;
+  readonly secret: () => KeyVersions;
   /** Seconds: so long after a version began, every replica has it. */
   readonly lease: () => number;
-  /** Has the hospital's broker destroy a version that nothing needs any more. */
-  readonly destroy: (version: number) => Promise<void>;
+  /**
+   * Has the hospital's broker destroy a version that nothing needs any more. A vault is told nothing:
+   * there the log says that the version may be taken out of the manifest, and destroyed.
+   */
+  readonly destroy: ((version: number) => Promise<void>) | undefined;
   readonly now: () => Date;
   readonly log: Log<RecordsEvents>;
 }
@@ -43,6 +45,8 @@ export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
   const { ledger, device, random, secret, lease, destroy, now, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  /** The version under which all is, as was said, where older ones stay until people take them away. */
+  let replaced = 0;
   const plan = (ms: number): void => {
     clearTimeout(timer);
     if (!stopped) timer = setTimeout(() => void replace(), ms).unref();
@@ -52,6 +56,7 @@ export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
       const [current, ...older] = await tenantKeysOf(secret(), now());
       const outdated = older.filter(({ version }) => version < (current?.version ?? 0));
       if (current === undefined || outdated.length === 0) return;
+      if (destroy === undefined && replaced === current.version) return;
       const due = current.from.getTime() + lease() * 1000;
       const wait = due - now().getTime();
       if (wait > 0) return plan(wait);
@@ -63,8 +68,11 @@ export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
         },
       });
       if (remaining > 0 || version !== current.version) return plan(RETRY_MS);
-      for (const old of outdated) await destroyOnce(destroy, old.version);
-      log('tenant_keys_replaced', { version, rewrapped, destroyed: outdated.length });
+      if (destroy !== undefined)
+        for (const old of outdated) await destroyOnce(destroy, old.version);
+      replaced = version;
+      const destroyed = destroy === undefined ? 0 : outdated.length;
+      log('tenant_keys_replaced', { version, rewrapped, destroyed });
     } catch (error) {
       log('rewrap_failed', { code: errorCode(error) });
       plan(RETRY_MS);
@@ -84,7 +92,10 @@ export function keepTenantKeys(options: TenantKeeping): TenantKeeper {
 }
 
 /** Another replica may have been first. */
-async function destroyOnce(destroy: TenantKeeping['destroy'], version: number): Promise<void> {
+async function destroyOnce(
+  destroy: (version: number) => Promise<void>,
+  version: number,
+): Promise<void> {
   try {
     await destroy(version);
   } catch (error) {

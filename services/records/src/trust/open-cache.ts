@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import type { ReleasedSecret, Verification, VerifiedPeer } from '@cloister/attestation';
+import type { Verification, VerifiedPeer } from '@cloister/attestation';
 import type { TlsKey } from '@cloister/attester';
 import { currentVersion } from '@cloister/client';
 import {
@@ -15,6 +15,7 @@ import {
   withFallback,
 } from '@cloister/service';
 import type { RecordsEvents } from '../events.ts';
+import type { KeyVersions } from './released-keys.ts';
 import { createReplaceableCache } from './replaceable-cache.ts';
 
 /** How the cache behind the gate is reached. */
@@ -27,7 +28,7 @@ export interface CacheOptions {
   readonly tls: TlsKey;
   readonly token: () => Promise<string>;
   /** The tenant key as it was released last: the key of the cache is derived of it. */
-  readonly secret: () => ReleasedSecret;
+  readonly secret: () => KeyVersions;
   readonly tenant: string;
   readonly now: () => Date;
   readonly log: Log<RecordsEvents>;
@@ -94,7 +95,7 @@ export function openCache(options: CacheOptions): OpenedCache {
 type CacheKey = readonly [version: number, key: Uint8Array];
 
 /** Derived of the tenant key in use: what is in the cache opens to nobody who has it not. */
-function cacheKey(secret: ReleasedSecret, at: Date): CacheKey {
+function cacheKey(secret: KeyVersions, at: Date): CacheKey {
   const current = currentVersion(secret, at);
   if (current === undefined) throw new ConfigError('tenant-key: none has begun');
   const { version, value } = current;

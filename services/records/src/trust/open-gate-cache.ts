@@ -14,8 +14,8 @@ export interface GateCacheOptions extends Omit<CacheOptions, 'gate' | 'verify' |
   readonly port: number | undefined;
   readonly tls: TlsKey | undefined;
   readonly follower: ManifestFollower;
-  /** Whether the heads that the gate's evidence names are recent. */
-  readonly judgeHeads: HeadJudge;
+  /** Whether the heads that the gate's evidence names are recent; unasked where the hospital has none. */
+  readonly judgeHeads: HeadJudge | undefined;
   readonly attestation: string;
   readonly transport: Fetch;
   readonly random: Random;

@@ -1,11 +1,10 @@
-import type { HeadJudge, ReleasedSecret } from '@cloister/attestation';
+import type { HeadJudge } from '@cloister/attestation';
 import type { CallSigner, Fetch, Gateway } from '@cloister/channel';
 import {
   type AttestedIdentity,
   type CounterKeeper,
   createBrokerSession,
   type ManifestFollower,
-  type SecretKeeper,
 } from '@cloister/client';
 import type { HpkePrimitives } from '@cloister/crypto';
 import type { Random } from '@cloister/sealing';
@@ -19,17 +18,16 @@ import {
 } from '@cloister/service';
 import type { ChannelKeySource } from '../channel-keys.ts';
 import type { RecordsEvents } from '../events.ts';
-import { createReleasedChannelKeys } from './released-keys.ts';
+import { createReleasedChannelKeys, type KeyVersions } from './released-keys.ts';
 
-/** What is asked of the brokers, and by whom. */
-export interface ReleasesOptions {
+/** What the hospital's keys and the time are asked with, wherever they come from. */
+export interface KeySourceOptions {
   /** The manifest, as it changes. */
   readonly follower: ManifestFollower;
   /** Reads the manifest's file, which somebody may replace. */
   readonly readManifest: () => Promise<string>;
   /** The address of each party's broker. */
   readonly brokers: Readonly<Record<string, string>>;
-  readonly identity: AttestedIdentity;
   readonly transport: Fetch;
   /** The host's clock. */
   readonly now: () => Date;
@@ -39,23 +37,30 @@ export interface ReleasesOptions {
   /** Told after the lease of the channel's keys was renewed. */
   readonly onChannelKeys: () => Promise<void>;
   /** Told after the lease of the tenant key was renewed. */
-  readonly onTenantKeys: (secret: ReleasedSecret) => Promise<void>;
+  readonly onTenantKeys: () => Promise<void>;
 }
 
-/** What the hospital's broker released, and the time that its heads give. */
+/** What is asked of the hospital's broker, and by whom. */
+export interface ReleasesOptions extends KeySourceOptions {
+  readonly identity: AttestedIdentity;
+}
+
+/** What the hospital's broker or vault released, and the time that heads give. */
 export interface Releases {
-  /** The time: never behind the newest head of the hospital's broker. */
+  /** The time: never behind the newest head of the hospital's broker, where it has one. */
   readonly now: () => Date;
   /** The hashes of the newest heads, for the runtime data. */
   readonly heads: () => readonly string[];
-  readonly judgeHeads: HeadJudge;
+  /** Absent where the hospital has no broker, and so no heads. */
+  readonly judgeHeads: HeadJudge | undefined;
   readonly channelKeys: ChannelKeySource;
   /** The tenant key as it was released last: other keys are derived of it. */
-  readonly tenantSecret: () => ReleasedSecret;
+  readonly tenantSecret: () => KeyVersions;
   /** Asks for the newest versions of the tenant key now. */
   renewTenantKeys(): Promise<void>;
   counterKeeper(name: string, signCall: CallSigner): CounterKeeper;
-  tenantKeeper(signCall: CallSigner): SecretKeeper;
+  /** Has an old version of the tenant key destroyed; absent where nobody can be told to. */
+  readonly destroyTenantKey: ((version: number, signCall: CallSigner) => Promise<void>) | undefined;
   /** Whether all leases run. */
   isServing(): boolean;
   /** Refuses whatever comes after a lease has ended. */
@@ -63,9 +68,10 @@ export interface Releases {
   close(): void;
 }
 
-const SERVICE = 'records';
-const OWN_PARTY = 'hospital';
-const TENANT_KEY = 'tenant-key';
+/** Who asks, for whom, and for what. */
+export const SERVICE = 'records';
+export const OWN_PARTY = 'hospital';
+export const TENANT_KEY = 'tenant-key';
 
 /**
  * Gets the tenant key and the channel key from the hospital's broker (design 2.1, rules 6 and 7),
@@ -78,7 +84,7 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
   const session = createBrokerSession({ ...options, service: SERVICE, ownParty: OWN_PARTY });
   const { now, catchUp } = session;
   follower.onChange(({ trust }) => log('manifest', { serial: trust.manifest.serial }));
-  const lease = (name: string, onRenewed: (secret: ReleasedSecret) => Promise<void>) =>
+  const lease = (name: string, onRenewed: () => Promise<void>) =>
     keepLease({
       name,
       ask: session.askFor(name, identity),
@@ -125,7 +131,8 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
     tenantSecret: () => tenant.secret,
     renewTenantKeys: () => tenant.renew(),
     counterKeeper: (name, signCall) => session.counterKeeper(name, signCall),
-    tenantKeeper: (signCall) => session.secretKeeper(TENANT_KEY, signCall),
+    destroyTenantKey: (version, signCall) =>
+      session.secretKeeper(TENANT_KEY, signCall).destroyVersion(TENANT_KEY, version),
     isServing: () => leases.every((one) => one.isRunning()),
     guard: (gateway) => guardByLeases(gateway, leases),
     close: () => {

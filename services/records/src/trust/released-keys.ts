@@ -7,11 +7,14 @@ import { ConfigError } from '@cloister/service';
 import type { ChannelKeySource, DatedKeys } from '../channel-keys.ts';
 import type { TenantKey } from '../store/tenant-keys.ts';
 
+/** The versions of a secret, as its owner's broker or vault released them: newest first. */
+export type KeyVersions = Pick<ReleasedSecret, 'versions'>;
+
 /**
- * The tenant keys that the hospital's broker released (design 4): first the one that wraps what is
+ * The tenant keys that the hospital's broker or vault released (design 4): first the one that wraps what is
  * new, then those before it, which are needed until all that they wrapped is wrapped anew.
  */
-export async function tenantKeysOf(secret: ReleasedSecret, at: Date): Promise<TenantKey[]> {
+export async function tenantKeysOf(secret: KeyVersions, at: Date): Promise<TenantKey[]> {
   const current = currentVersion(secret, at);
   if (current === undefined) throw new ConfigError('tenant-key: none has begun');
   const older = secret.versions.filter(({ version }) => version !== current.version);
