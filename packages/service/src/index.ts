@@ -50,6 +50,7 @@ export { needed } from './needed.ts';
 export { problem } from './problem.ts';
 export { runMain, type MainProcess } from './run-main.ts';
 export { serve, untilSignal, type ServeOptions, type Serving, type SignalSource } from './serve.ts';
+export { serveMetrics } from './serve-metrics.ts';
 export {
   createServiceApp,
   type Health,

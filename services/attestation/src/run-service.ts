@@ -14,7 +14,7 @@ import {
   loadTrust,
   problem,
   routeTemplate,
-  serve,
+  serveMetrics,
   untilSignal,
   type Metrics,
 } from '@cloister/service';
@@ -146,10 +146,7 @@ async function run(
     countManaged: (operation, outcome) => countManaged({ operation, outcome }),
     observe: ({ method, route, status }) => countRequest({ method, route, status }),
   });
-  const shown =
-    config.metricsPort === undefined
-      ? undefined
-      : await serve({ app: metrics.app, port: config.metricsPort, host: config.host });
+  const shown = await serveMetrics(metrics, config);
   const upkeep = setInterval(
     () => void tendKeys({ keys, state, keyDays: config.keyDays, now, log }),
     MINUTE,

@@ -11,6 +11,7 @@ import {
   needed,
   runMain,
   serve,
+  serveMetrics,
   silenceExpectedWarnings,
   untilSignal,
 } from '@cloister/service';
@@ -125,12 +126,9 @@ async function run(
     log,
     metrics,
   });
-  const { host, port, metricsPort } = config;
+  const { host, port } = config;
   const serving = await serve({ app, port, host });
-  const shown =
-    metricsPort === undefined
-      ? undefined
-      : await serve({ app: metrics.app, port: metricsPort, host });
+  const shown = await serveMetrics(metrics, config);
   // Who connects at once is to find a gate that has time.
   await trust.asked;
   const listening = await listenTls({

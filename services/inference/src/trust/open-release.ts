@@ -62,6 +62,7 @@ export async function openRelease(options: ReleaseOptions): Promise<Release> {
   const session = createBrokerSession({
     ...options,
     random,
+    monotonic: () => performance.now(),
     service: SERVICE,
     ownParty: OWN_PARTY,
   });
