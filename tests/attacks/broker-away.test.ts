@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { createChannel } from '@cloister/channel';
@@ -20,6 +21,21 @@ import { until } from '../conformance/manifest-scene.ts';
 
 /** Seconds: long enough for what is done while the broker is away, on a busy machine too. */
 const LEASE = 24;
+
+/** What the host puts under a process: a wall clock that runs so many milliseconds ahead as a file says. */
+const hostClock = (file: string): string => `
+  import { readFileSync } from 'node:fs';
+  const Real = Date;
+  const now = () => Real.now() + Number(readFileSync(${JSON.stringify(file)}, 'utf8'));
+  globalThis.Date = class extends Real {
+    constructor(...given) {
+      super(...(given.length === 0 ? [now()] : given));
+    }
+    static now() {
+      return now();
+    }
+  };
+`;
 
 /** The way to a broker, which can be cut: then nobody answers behind it. */
 interface Way {
@@ -64,10 +80,14 @@ const addPatient = (records: RecordsClient, mrn: string) =>
 describe("the hospital's key broker away", () => {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-away-'));
   const transport = createHttpClient();
+  const offset = join(folder, 'clock-offset');
+  const setClock = (ms: number): void => writeFileSync(offset, String(ms));
   let deployment: Deployment;
   let way: Way;
   const children = new Set<ChildProcess>();
   before(async () => {
+    setClock(0);
+    writeFileSync(join(folder, 'clock.mjs'), hostClock(offset));
     deployment = await startDeployment({
       folder,
       ports: await anyPorts(),
@@ -100,7 +120,9 @@ describe("the hospital's key broker away", () => {
       '--brokers': `hospital=${way.url},diagnostics=${urls.brokers.diagnostics}`,
       '--accounts': openAccounts(places).file,
     };
-    const args = [...conditions, entryOf('records'), ...Object.entries(settings).flat()];
+    const clock = ['--import', pathToFileURL(join(folder, 'clock.mjs')).href];
+    const given = Object.entries(settings).flat();
+    const args = [...conditions, ...clock, entryOf('records'), ...given];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     children.add(child);
     createInterface(child.stdout).on('line', onLine);
@@ -156,7 +178,9 @@ describe("the hospital's key broker away", () => {
       (await transport(new Request(`${url}/health/ready`))).status;
     assert.equal(await readiness(), 200);
 
-    // The lease ends, and with it the use of what was released.
+    // The host has two ways to keep time from passing: to withhold the heads, and to set its clock back.
+    setClock(-3_600_000);
+    // The lease ends all the same, and with it the use of what was released.
     await until(readiness, (status) => status === 503, 4 * LEASE * 1000);
     await assert.rejects(records.searchPatients('Away'));
     await assert.rejects(addPatient(records, 'TOO LATE'));

@@ -62,6 +62,8 @@ export function createHeadFeed(options: {
   readonly manifest: TrustedManifest;
   readonly ownParty: string;
   readonly now: () => Date;
+  /** See `HeadKeeper`. */
+  readonly monotonic?: (() => number) | undefined;
   readonly transport: Fetch;
   /** The address of each party's broker; the own party's must be among them. */
   readonly brokers: Readonly<Record<string, string>>;

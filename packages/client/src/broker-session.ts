@@ -19,6 +19,8 @@ export interface BrokerSessionOptions {
   readonly transport: Fetch;
   /** The host's clock. */
   readonly now: () => Date;
+  /** A clock that only runs on, milliseconds from anywhere: see `HeadKeeper`. */
+  readonly monotonic?: (() => number) | undefined;
   readonly random: (length: number) => Bytes;
   /** WebCrypto unless given; in Node `nodeChannelPrimitives()`. */
   readonly primitives?: HpkePrimitives | undefined;

@@ -3,6 +3,7 @@ import type { ManifestBridge, TrustedManifest } from '../manifest/trusted-manife
 import type { Verification } from '../verification.ts';
 import { checkHead, checkHeads } from './check-head.ts';
 import { verifyHead, type VerifiedHead } from './head.ts';
+import { createSteadyClock } from './steady-clock.ts';
 
 /** Whose heads are kept, and by what. */
 export interface HeadKeeperOptions {
@@ -10,6 +11,11 @@ export interface HeadKeeperOptions {
   readonly ownParty: string;
   /** The host's clock, which may lie. */
   readonly now: () => Date;
+  /**
+   * A clock that only runs on, milliseconds from anywhere: with it, time passes though the host sets
+   * its clock back and withholds newer heads.
+   */
+  readonly monotonic?: (() => number) | undefined;
 }
 
 /** Heads of one party are kept so long beyond the lease: evidence may have been made on any. */
@@ -23,13 +29,18 @@ export class HeadKeeper {
   #manifest: TrustedManifest;
   #bridge: ManifestBridge | undefined;
   readonly #ownParty: string;
-  readonly #hostNow: () => Date;
+  readonly #now: () => number;
   readonly #heads = new Map<string, readonly VerifiedHead[]>();
 
-  constructor({ manifest, ownParty, now }: HeadKeeperOptions) {
+  constructor({ manifest, ownParty, now, monotonic }: HeadKeeperOptions) {
     this.#manifest = manifest;
     this.#ownParty = ownParty;
-    this.#hostNow = now;
+    const wall = (): number => now().getTime();
+    const newestHead = (): number => (this.newest()?.time ?? 0) * 1000;
+    this.#now =
+      monotonic === undefined
+        ? () => Math.max(wall(), newestHead())
+        : createSteadyClock({ wall, monotonic, newestHead });
   }
 
   /** Takes a head of a party in; `head_contradicts`: the broker was rolled back, or there are two. */
@@ -50,6 +61,8 @@ export class HeadKeeper {
         .toSorted((a, b) => b.time - a.time)
         .slice(0, MOST_KEPT);
       this.#heads.set(party, next);
+      // The clock runs on from this head at once.
+      this.#now();
     }
     return list.result(head);
   }
@@ -61,8 +74,7 @@ export class HeadKeeper {
 
   /** The time: the host's clock, but never before the newest head of the own party. */
   now(): Date {
-    const host = this.#hostNow().getTime();
-    return new Date(Math.max(host, (this.newest()?.time ?? 0) * 1000));
+    return new Date(this.#now());
   }
 
   /** What the runtime data of this service name: the newest head of each party, by its hash. */

@@ -11,13 +11,16 @@ import type { GateTrust } from './authenticate.ts';
 import { judgeByFeed, type NamedHeadJudge } from './judge-heads.ts';
 import { watchManifestFile, type ManifestFile } from './manifest-file.ts';
 import { readableRolesOf, rolesOf } from './roles.ts';
-import { createSteadyClock, type TimeSources } from './steady-clock.ts';
 
 /** The party without whose signature nothing binds the gate, and whose heads give it time. */
 export const OWN_PARTY = 'hospital';
 
 /** By what the gate begins to trust, and who is told what comes of it. */
-export interface OpenTrustOptions extends Pick<TimeSources, 'wall' | 'monotonic'> {
+export interface OpenTrustOptions {
+  /** The host's wall clock, milliseconds since 1970: it may be set to anything. */
+  readonly wall: () => number;
+  /** A clock that only runs on, milliseconds from anywhere. */
+  readonly monotonic: () => number;
   /** The manifest by which it starts. */
   readonly first: TrustedManifest;
   /** Reads the manifest's file. */
@@ -64,16 +67,15 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
   const { first, brokers, transport, onRefused } = options;
   const baseUrl = brokers[OWN_PARTY];
   if (baseUrl === undefined) throw new ConfigError(`brokers: that of the ${OWN_PARTY} is needed`);
-  const now = createSteadyClock({
-    ...options,
-    newestHead: () => (newest()?.time ?? 0) * 1000,
-  });
-  const date = (): Date => new Date(now());
+  // Never behind the newest head, and runs on from it, whatever the host does with its clock.
+  const date = (): Date => feed.keeper.now();
+  const now = (): number => date().getTime();
   const follower = new ManifestFollower({ first, ownParty: OWN_PARTY, now: date });
   const feed = createHeadFeed({
     manifest: first,
     ownParty: OWN_PARTY,
-    now: date,
+    now: () => new Date(options.wall()),
+    monotonic: options.monotonic,
     transport,
     brokers,
   });

@@ -81,7 +81,12 @@ export const TENANT_KEY = 'tenant-key';
  */
 export async function openReleases(options: ReleasesOptions): Promise<Releases> {
   const { follower, identity, log, primitives } = options;
-  const session = createBrokerSession({ ...options, service: SERVICE, ownParty: OWN_PARTY });
+  const session = createBrokerSession({
+    ...options,
+    monotonic: () => performance.now(),
+    service: SERVICE,
+    ownParty: OWN_PARTY,
+  });
   const { now, catchUp } = session;
   follower.onChange(({ trust }) => log('manifest', { serial: trust.manifest.serial }));
   const lease = (name: string, onRenewed: () => Promise<void>) =>

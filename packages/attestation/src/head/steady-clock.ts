@@ -1,5 +1,5 @@
 /** From where a clock takes time; all in milliseconds. */
-export interface TimeSources {
+interface TimeSources {
   /** The host's wall clock, since 1970: it may be set to anything. */
   readonly wall: () => number;
   /** A clock that only runs on, from anywhere. */
