@@ -1,6 +1,5 @@
 import {
   asBytes,
-  copyBytes,
   decodePem,
   DER,
   DerReader,
@@ -9,7 +8,6 @@ import {
   MalformedError,
   type Bytes,
 } from '@cloister/bytes';
-import { ecdsaDerToRaw } from '../ecdsa-signature.ts';
 import {
   readAuthorityKeyIdentifier,
   readBasicConstraints,
@@ -21,7 +19,8 @@ import {
   type KeyUsage,
 } from './extensions.ts';
 import { readCommonName } from './name.ts';
-import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
+import type { SignatureAlgorithm } from './signature-algorithm.ts';
+import { readSignedStructure } from './signed-structure.ts';
 import { readTime } from './time.ts';
 import { verifySignature, type KeyCache } from './verify-key.ts';
 
@@ -61,23 +60,15 @@ const MAX_CERTIFICATE = 65_536;
  * Throws MalformedError for all else. Serial number 0 is read, for AMD's VCEKs have it.
  */
 export function parseCertificate(der: Uint8Array, name = 'certificate'): Certificate {
-  if (der.length > MAX_CERTIFICATE) throw new MalformedError('too_large', name);
-  const copy = copyBytes(der);
-  const outer = new DerReader(copy, name);
-  const certificate = outer.enter(DER.SEQUENCE);
-  outer.end();
-  const tbsElement = certificate.expect(DER.SEQUENCE);
-  const algorithm = certificate.expect(DER.SEQUENCE);
-  const signatureBits = certificate.octetAlignedBits();
-  certificate.end();
-
-  const tbs = certificate.inside(tbsElement);
+  const { contents: tbs, ...shell } = readSignedStructure(der, {
+    name,
+    maxLength: MAX_CERTIFICATE,
+  });
   const version = tbs.enter(0xa0);
   if (version.smallInteger() !== 2) tbs.fail();
   version.end();
   const serial = readSerial(tbs);
-  if (!equalBytes(tbs.expect(DER.SEQUENCE).raw, algorithm.raw)) tbs.fail();
-  const signatureAlgorithm = parseSignatureAlgorithm(certificate.inside(algorithm));
+  if (!equalBytes(tbs.expect(DER.SEQUENCE).raw, shell.algorithm)) tbs.fail();
   const issuer = tbs.expect(DER.SEQUENCE);
   const validity = tbs.enter(DER.SEQUENCE);
   const notBefore = readTime(validity);
@@ -91,8 +82,8 @@ export function parseCertificate(der: Uint8Array, name = 'certificate'): Certifi
   tbs.end();
 
   return {
-    der: copy,
-    tbs: asBytes(tbsElement.raw),
+    der: shell.der,
+    tbs: shell.signed,
     serial,
     issuer: asBytes(issuer.raw),
     subject: asBytes(subject.raw),
@@ -101,8 +92,8 @@ export function parseCertificate(der: Uint8Array, name = 'certificate'): Certifi
     notBefore,
     notAfter,
     spki: asBytes(spki.raw),
-    signatureAlgorithm,
-    signature: readSignature(signatureAlgorithm, signatureBits, name),
+    signatureAlgorithm: shell.signatureAlgorithm,
+    signature: shell.signature,
     extensions,
     basicConstraints: readBasicConstraints(extensions, name),
     keyUsage: readKeyUsage(extensions, name),
@@ -138,15 +129,4 @@ export function readSerial(reader: DerReader): string {
   const digits = number.length > 1 && number[0] === 0 ? number.subarray(1) : number;
   if (digits.length > 20) reader.fail();
   return encodeHex(digits);
-}
-
-/** The signature in the form that WebCrypto takes: r ‖ s for ECDSA. */
-export function readSignature(
-  algorithm: SignatureAlgorithm,
-  bits: Uint8Array,
-  name: string,
-): Bytes {
-  if (algorithm === 'ecdsa-sha256') return ecdsaDerToRaw(bits, 32, `${name} signature`);
-  if (algorithm === 'ecdsa-sha384') return ecdsaDerToRaw(bits, 48, `${name} signature`);
-  return asBytes(bits);
 }

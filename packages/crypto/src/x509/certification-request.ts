@@ -1,8 +1,8 @@
-import { asBytes, copyBytes, DER, DerReader, MalformedError, type Bytes } from '@cloister/bytes';
-import { readSignature } from './certificate.ts';
+import { asBytes, DER, type Bytes, type DerReader } from '@cloister/bytes';
 import { readCommonName } from './name.ts';
 import { parsePublicKey } from './public-key.ts';
-import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
+import type { SignatureAlgorithm } from './signature-algorithm.ts';
+import { readSignedStructure } from './signed-structure.ts';
 import { verifySignature } from './verify-key.ts';
 
 /** A request for a certificate as read: nothing in it is verified. Byte members are views of `der`. */
@@ -35,33 +35,22 @@ export function parseCertificationRequest(
   der: Uint8Array,
   name = 'certification request',
 ): CertificationRequest {
-  if (der.length > MAX_REQUEST) throw new MalformedError('too_large', name);
-  const copy = copyBytes(der);
-  const outer = new DerReader(copy, name);
-  const request = outer.enter(DER.SEQUENCE);
-  outer.end();
-  const infoElement = request.expect(DER.SEQUENCE);
-  const algorithm = request.expect(DER.SEQUENCE);
-  const signatureBits = request.octetAlignedBits();
-  request.end();
-
-  const info = request.inside(infoElement);
+  const { contents: info, ...shell } = readSignedStructure(der, { name, maxLength: MAX_REQUEST });
   if (info.smallInteger() !== 0) info.fail();
   const subject = info.expect(DER.SEQUENCE);
   const spki = info.expect(DER.SEQUENCE);
   const attributes = readAttributes(info.enter(0xa0));
   info.end();
   parsePublicKey(spki.raw, `${name}: public key`);
-  const signatureAlgorithm = parseSignatureAlgorithm(request.inside(algorithm));
 
   return {
-    der: copy,
-    info: asBytes(infoElement.raw),
+    der: shell.der,
+    info: shell.signed,
     subject: asBytes(subject.raw),
     subjectCommonName: readCommonName(info.inside(subject)),
     spki: asBytes(spki.raw),
-    signatureAlgorithm,
-    signature: readSignature(signatureAlgorithm, signatureBits, name),
+    signatureAlgorithm: shell.signatureAlgorithm,
+    signature: shell.signature,
     attributes,
   };
 }

@@ -1,14 +1,5 @@
-import {
-  asBytes,
-  copyBytes,
-  DER,
-  DerReader,
-  encodeHex,
-  equalBytes,
-  MalformedError,
-  type Bytes,
-} from '@cloister/bytes';
-import { readSerial, readSignature } from './certificate.ts';
+import { asBytes, DER, DerReader, encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
+import { readSerial } from './certificate.ts';
 import {
   EXTENSION,
   readAuthorityKeyIdentifier,
@@ -16,7 +7,8 @@ import {
   type Extensions,
 } from './extensions.ts';
 import { readCommonName } from './name.ts';
-import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
+import type { SignatureAlgorithm } from './signature-algorithm.ts';
+import { readSignedStructure } from './signed-structure.ts';
 import { readTime } from './time.ts';
 import { verifySignature, type KeyCache } from './verify-key.ts';
 
@@ -59,20 +51,9 @@ const KNOWN_IN_ENTRY: readonly string[] = [EXTENSION.REASON_CODE, EXTENSION.INVA
  * of the list or of an entry, indirect and delta lists.
  */
 export function parseCrl(der: Uint8Array, name = 'CRL'): Crl {
-  if (der.length > MAX_CRL) throw new MalformedError('too_large', name);
-  const copy = copyBytes(der);
-  const outer = new DerReader(copy, name);
-  const list = outer.enter(DER.SEQUENCE);
-  outer.end();
-  const tbsElement = list.expect(DER.SEQUENCE);
-  const algorithm = list.expect(DER.SEQUENCE);
-  const signatureBits = list.octetAlignedBits();
-  list.end();
-
-  const tbs = list.inside(tbsElement);
+  const { contents: tbs, ...shell } = readSignedStructure(der, { name, maxLength: MAX_CRL });
   if (tbs.smallInteger() !== 1) tbs.fail();
-  if (!equalBytes(tbs.expect(DER.SEQUENCE).raw, algorithm.raw)) tbs.fail();
-  const signatureAlgorithm = parseSignatureAlgorithm(list.inside(algorithm));
+  if (!equalBytes(tbs.expect(DER.SEQUENCE).raw, shell.algorithm)) tbs.fail();
   const issuer = tbs.expect(DER.SEQUENCE);
   const thisUpdate = readTime(tbs);
   const hasNext = tbs.peek() === DER.UTC_TIME || tbs.peek() === DER.GENERALIZED_TIME;
@@ -90,8 +71,8 @@ export function parseCrl(der: Uint8Array, name = 'CRL'): Crl {
   tbs.end();
 
   return {
-    der: copy,
-    tbs: asBytes(tbsElement.raw),
+    der: shell.der,
+    tbs: shell.signed,
     issuer: asBytes(issuer.raw),
     issuerCommonName: readCommonName(tbs.inside(issuer)),
     thisUpdate,
@@ -100,8 +81,8 @@ export function parseCrl(der: Uint8Array, name = 'CRL'): Crl {
     crlNumber: readCrlNumber(extensions, name),
     authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions, name),
     extensions,
-    signatureAlgorithm,
-    signature: readSignature(signatureAlgorithm, signatureBits, name),
+    signatureAlgorithm: shell.signatureAlgorithm,
+    signature: shell.signature,
   };
 }
 
