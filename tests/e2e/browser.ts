@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { startDeployment, type Deployment } from '../../apps/cli/src/local/deployment.ts';
 import { anyPorts } from '../../apps/cli/src/local/ports.ts';
-import type { VariantOptions } from '../../apps/cli/src/local/tamper.ts';
+import type { VariantOptions } from '../../apps/cli/src/local/variant.ts';
 
 /** Where screenshots go: they are looked at by people, and not committed. */
 export const SHOTS: string = fileURLToPath(new URL('../../.cloister/shots/', import.meta.url));
