@@ -29,7 +29,7 @@ export async function launchBrowser(): Promise<Browser> {
 
 /** A platform in a folder of its own, with its portal; `stop` removes the folder too. */
 export async function startPlatform(
-  options: { readonly variant?: VariantOptions; readonly lease?: number } = {},
+  options: { readonly variant?: VariantOptions } = {},
 ): Promise<Deployment> {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-e2e-'));
   const deployment = await startDeployment({
