@@ -28,6 +28,7 @@ import {
   signFile,
   verifyFile,
 } from '../manifest/sign-manifest-file.ts';
+import { readVaultRoots } from '../manifest/vault-roots.ts';
 import { describeChecks } from '../print-checks.ts';
 
 const HELP = `cloister manifest <action> …   the trust manifest: parties on different machines exchange one file
@@ -36,6 +37,7 @@ const HELP = `cloister manifest <action> …   the trust manifest: parties on di
   init <file> --deployment <name> --party <name> --key <jwk>
               [--lease <seconds>] [--simulated-root <sha256>]
   add-party <file> <name> [--key <jwk>]… [--broker <jwk>] [--witness <party>]
+              | [--vault <url> --vault-root <pem>…]     a vault that speaks Azure's Secure Key Release
   set-service <file> <service> --measure | --mrenclave <hex>… | --identity <json file>
               [--isv-prod-id <n>] [--min-isv-svn <n>] [--add]
   set <file> <pointer> <json>                 any other member: issuers, secrets, models, quorum …
@@ -117,13 +119,23 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   [
     'add-party',
     async (args) => {
-      const { places, values, lists } = read(args, 2, { key: many, broker: text, witness: text });
+      const { places, values, lists } = read(args, 2, {
+        key: many,
+        broker: text,
+        witness: text,
+        vault: text,
+        'vault-root': many,
+      });
       const [file, party] = places;
-      const { broker, witness } = values;
+      const { broker, witness, vault } = values;
+      const roots = lists['vault-root'] ?? [];
+      if ((vault === undefined) !== (roots.length === 0))
+        throw new WrongUseError('--vault and --vault-root go together');
       const change = {
         keys: (lists['key'] ?? []).map(readPublicKey),
         broker: broker === undefined ? undefined : readPublicKey(broker),
         witness,
+        vault: vault === undefined ? undefined : { url: vault, roots: await readVaultRoots(roots) },
       };
       return tell(file, await reviseManifest(file, (json) => withParty(json, party, change)));
     },

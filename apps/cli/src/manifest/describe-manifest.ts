@@ -2,6 +2,8 @@ import type {
   Identity,
   Manifest,
   ManifestFile,
+  Party,
+  SecretAgreement,
   SnpIdentity,
   TdxIdentity,
 } from '@cloister/attestation';
@@ -21,11 +23,7 @@ export function describeManifest({ manifest, signatures }: ManifestFile, id: str
     }`,
     '',
     'parties',
-    ...Object.entries(manifest.parties).map(([name, { keys, broker }]) => {
-      const witness = broker?.witness === undefined ? '' : `, witnessed by ${broker.witness}`;
-      const own = broker === undefined ? 'no broker' : `its own broker${witness}`;
-      return `  ${name}: ${keys.length} key${keys.length === 1 ? '' : 's'}, ${own}`;
-    }),
+    ...Object.entries(manifest.parties).flatMap(([name, party]) => describeParty(name, party)),
     '',
     'evidence',
     ...describeEvidence(manifest),
@@ -47,10 +45,7 @@ export function describeManifest({ manifest, signatures }: ManifestFile, id: str
     ),
     ...section(
       'secrets',
-      Object.entries(manifest.secrets ?? {}).map(
-        ([name, { owner, type, to }]) =>
-          `  ${name}: ${type}, owned by ${owner}, goes to ${to.join(', ')}`,
-      ),
+      Object.entries(manifest.secrets ?? {}).map(([name, secret]) => describeSecret(name, secret)),
     ),
     ...section(
       'counters',
@@ -63,6 +58,30 @@ export function describeManifest({ manifest, signatures }: ManifestFile, id: str
       : ['', 'portal', `  ${manifest.portal.origin}, build ${manifest.portal.build}`]),
     '',
   ].join('\n');
+}
+
+/** A party; where it has a vault, what is lost by that as well. */
+function describeParty(name: string, { keys, broker, vault }: Party): readonly string[] {
+  const count = `${keys.length} key${keys.length === 1 ? '' : 's'}`;
+  if (vault !== undefined)
+    return [
+      `  ${name}: ${count}, the vault ${vault.url} in the place of a broker`,
+      ...vault.roots.map((root) => `    vouched for under ${root}`),
+      '    no heads: evidence is fresh by the nonce of whoever asks, and a peer that is no longer admitted is cut when its token ends',
+      '    no counters: a restored older database shows only by a sealed file of the same machine',
+      '    no audit log with proofs, and channel keys that are derived from the tenant key',
+      '    to whom keys go may be changed by whoever administers the vault, unless its release policies are immutable',
+    ];
+  const witness = broker?.witness === undefined ? '' : `, witnessed by ${broker.witness}`;
+  const own = broker === undefined ? 'no broker' : `its own broker${witness}`;
+  return [`  ${name}: ${count}, ${own}`];
+}
+
+function describeSecret(name: string, { owner, type, to, vault }: SecretAgreement): string {
+  const line = `  ${name}: ${type}, owned by ${owner}, goes to ${to.join(', ')}`;
+  if (vault === undefined) return line;
+  const versions = Object.entries(vault.versions).map(([number, id]) => `${number} (${id})`);
+  return `${line}; key ${vault.key} of its vault, version ${versions.join(' and ')}`;
 }
 
 function describeEvidence({ evidence, issuers }: Manifest): readonly string[] {

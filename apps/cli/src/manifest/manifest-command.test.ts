@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, mock } from 'node:test';
 import { manifestId, parseManifestFile, verifyManifest } from '@cloister/attestation';
+import { encodeHex, encodePem } from '@cloister/bytes';
+import { basicConstraintsExtension, createCertificate, encodeName, sha256 } from '@cloister/crypto';
 import { run } from '../commands/manifest.ts';
 import { diffJson, setAtPointer } from './diff-manifests.ts';
 
@@ -211,6 +213,41 @@ describe('cloister manifest', () => {
     await assert.rejects(run(['add-party', at('broker.json'), 'newcomer']), /--key/);
   });
 
+  it('gives a party a vault, by the certificate of who vouches for it, and says what is lost', async () => {
+    await agree('vault.json');
+    const [root, leaf] = await Promise.all([certificate(true), certificate(false)]);
+    writeFileSync(at('root.pem'), root.pem);
+    writeFileSync(at('leaf.pem'), leaf.pem);
+    const add = ['add-party', at('vault.json'), 'hospital', '--vault', 'https://lamna.example'];
+    assert.equal((await cli(...add)).code, 64);
+    await assert.rejects(run([...add, '--vault-root', at('leaf.pem')]), /not .* of an authority/);
+    await assert.rejects(run([...add, '--vault-root', at('vault.json')]), /no certificates/);
+    // Its secrets are in the vault from now on: until that is said, nothing is written.
+    const { secrets = {}, counters = {} } = parse('vault.json').manifest;
+    for (const name of Object.keys(secrets))
+      if (secrets[name]?.owner === 'hospital')
+        await good('unset', at('vault.json'), `/secrets/${name}`);
+    for (const name of Object.keys(counters))
+      await good('unset', at('vault.json'), `/counters/${name}`);
+    await good(...add, '--vault-root', at('root.pem'));
+    assert.deepEqual(parse('vault.json').manifest.parties['hospital']?.vault, {
+      url: 'https://lamna.example',
+      roots: [root.digest],
+    });
+    const key = { key: 'lamna-tenant', versions: { '1': '0a'.repeat(16) } };
+    const secret = { owner: 'hospital', type: 'aes256', to: ['records'], vault: key };
+    await good('set', at('vault.json'), '/secrets/tenant-key', JSON.stringify(secret));
+    const shown = await good('show', at('vault.json'));
+    assert.match(
+      shown,
+      /hospital: 1 key, the vault https:\/\/lamna\.example in the place of a broker/,
+    );
+    assert.ok(shown.includes(`vouched for under ${root.digest}`));
+    for (const lost of ['no heads', 'no counters', 'no audit log', 'unless its release policies'])
+      assert.ok(shown.includes(lost), lost);
+    assert.match(shown, /key lamna-tenant of its vault, version 1 \((?:0a){16}\)/);
+  });
+
   it('names the JSON pointer of what is wrong, and writes nothing', async () => {
     await agree('strict.json');
     const text = readFileSync(at('strict.json'), 'utf8');
@@ -328,3 +365,24 @@ describe('diffJson and setAtPointer', () => {
     ]);
   });
 });
+
+/** A certificate of an authority, or of somebody else, and the digest of its key. */
+async function certificate(
+  ca: boolean,
+): Promise<{ readonly pem: string; readonly digest: string }> {
+  const ec = { name: 'ECDSA', namedCurve: 'P-256' };
+  const keys = await crypto.subtle.generateKey(ec, true, ['sign', 'verify']);
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey('spki', keys.publicKey));
+  const name = encodeName({ commonName: 'tests' });
+  const der = await createCertificate({
+    subject: name,
+    issuer: name,
+    serial: '01',
+    notBefore: new Date('2026-01-01T00:00:00Z'),
+    notAfter: new Date('2027-01-01T00:00:00Z'),
+    publicKey,
+    signer: keys.privateKey,
+    extensions: [basicConstraintsExtension({ ca })],
+  });
+  return { pem: encodePem('CERTIFICATE', der), digest: encodeHex(await sha256(publicKey)) };
+}

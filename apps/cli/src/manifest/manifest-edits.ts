@@ -1,3 +1,4 @@
+import type { VaultAgreement } from '@cloister/attestation';
 import { measureService, PRODUCT_IDS } from '@cloister/attester';
 import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '@cloister/bytes';
 import type { Jwk } from '@cloister/crypto';
@@ -43,8 +44,8 @@ export function firstManifest({
 }
 
 /**
- * Adds a party, its keys or its broker. A new party has to sign from now on: all must, unless the
- * quorum is set otherwise.
+ * Adds a party, its keys, its broker or its vault. A new party has to sign from now on: all must,
+ * unless the quorum is set otherwise.
  */
 export function withParty(
   json: JsonObject,
@@ -53,6 +54,8 @@ export function withParty(
     readonly keys: readonly Jwk[];
     readonly broker?: Jwk | undefined;
     readonly witness?: string | undefined;
+    /** In the place of a broker; beside one it is refused. */
+    readonly vault?: VaultAgreement | undefined;
   },
 ): JsonObject {
   const parties = objectAt(json, 'parties');
@@ -70,7 +73,9 @@ export function withParty(
   const witness = change.witness ?? before['witness'];
   const broker =
     sig === undefined ? {} : { broker: { sig, ...(witness === undefined ? {} : { witness }) } };
-  const next = { ...parties, [name]: { ...party, keys, ...broker } };
+  const { vault } = change;
+  const given = vault === undefined ? {} : { vault: { url: vault.url, roots: [...vault.roots] } };
+  const next = { ...parties, [name]: { ...party, keys, ...broker, ...given } };
   const quorum = objectAt(objectAt(json, 'quorum'), 'update');
   const of = Array.isArray(quorum['of']) ? quorum['of'] : [];
   const update = known ? quorum : { of: [...of, name], min: of.length + 1 };

@@ -103,6 +103,8 @@ export const enTrust = {
     noBrokerTitle: 'No key broker of this platform’s kind',
     noBroker:
       'Your hospital keeps its keys elsewhere (such as Azure Key Vault). Then there are no heads: this page cannot notice that a newer agreement is withheld from it, or that time is. And there are no counters: that an old copy of the database was put back is not noticed by them.',
+    vault:
+      'The agreement names the vault {{host}}. A key from it counts only with a signature under an authority that the agreement pins. Those who administer the vault may change which programs get keys, unless its release policies are immutable.',
   },
   reasons: {
     pins_missing: 'This build of the portal pins no hospital key: it can trust nobody.',

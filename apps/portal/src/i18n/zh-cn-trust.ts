@@ -99,6 +99,8 @@ export const zhCNTrust: Pick<Messages, 'simulated' | 'gate' | 'trust' | 'reasons
     noBrokerTitle: '没有本平台类型的密钥服务',
     noBroker:
       '贵院的密钥保存在其他地方（例如 Azure Key Vault）。因此没有定时声明：本页面无法发现更新的协议被扣留，也无法发现时间被扣留。也没有计数器：旧的数据库副本被恢复时，无法由计数器发现。',
+    vault:
+      '协议指定的密钥保管库是 {{host}}。只有带有协议所固定的证书机构签名的密钥才有效。除非其发布策略不可更改，否则保管库的管理员可以更改哪些程序能获得密钥。',
   },
   reasons: {
     pins_missing: '此门户构建未固定任何医院密钥，因此不能信任任何人。',

@@ -40,6 +40,9 @@ export function AgreementFacts({ report }: { report: GateReport }) {
           <div>
             <p className="note-title">{t('trust.noBrokerTitle')}</p>
             <p>{t('trust.noBroker')}</p>
+            {manifest.vault === undefined ? null : (
+              <p>{t('trust.vault', { host: manifest.vault })}</p>
+            )}
           </div>
         </div>
       )}

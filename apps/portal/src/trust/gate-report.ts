@@ -45,6 +45,8 @@ export interface GateReport {
     readonly lease: number;
     /** Whether the hospital has a broker that signs heads and keeps counters. */
     readonly hasBroker: boolean;
+    /** The host of its vault, where it keeps its keys in one instead. */
+    readonly vault?: string;
     /** Whether any machine of this make will do (`platforms: "any"`). */
     readonly anyMachine: boolean;
     /** How many identities records may have: `anyOf` is as strong as its weakest branch. */

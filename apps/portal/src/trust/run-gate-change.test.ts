@@ -171,4 +171,35 @@ describe('runGate, when the agreement changes', () => {
     assert.deepEqual([hasBroker, anyMachine, identities, lease], [true, true, 1, 900]);
     assert.equal(report.head?.time, AT.getTime() / 1000);
   });
+
+  it('names the vault of a hospital that has one in the place of a broker', async () => {
+    const { parties, secrets: _, counters: __, ...draft } = scene.draft;
+    const { hospital, ...others } = parties as Record<string, JsonObject>;
+    const { broker: ___, ...keys } = hospital ?? {};
+    const url = 'https://lamna.vault.azure.net';
+    const vault = { ...keys, vault: { url, roots: ['ab'.repeat(32)] } };
+    const made = await makeFile(
+      { ...draft, parties: { ...withoutWitness(others), hospital: vault } },
+      scene.scene.parties,
+    );
+    const world = { ...worldAtOne(), named: [made], history: [made.text], shown: made.text };
+    const { report } = await visit(world)();
+    assert.equal(report.state, 'passed', report.code);
+    assert.deepEqual(
+      [report.manifest?.hasBroker, report.manifest?.vault],
+      [false, 'lamna.vault.azure.net'],
+    );
+  });
 });
+
+/** A vault witnesses nobody. */
+function withoutWitness(parties: Record<string, JsonObject>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(parties).map(([name, { broker, ...party }]) => [
+      name,
+      broker === undefined
+        ? party
+        : { ...party, broker: { sig: (broker as JsonObject)['sig'] ?? null } },
+    ]),
+  );
+}

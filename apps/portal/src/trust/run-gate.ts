@@ -14,7 +14,7 @@ import { questionsOf, type GateReport } from './gate-report.ts';
 import { measurementOf } from './measurement.ts';
 import type { Pins } from './pins.ts';
 import { parseSettings, type Settings } from './settings.ts';
-import { HeadWatch, namesBroker, type Heads } from './take-heads.ts';
+import { HeadWatch, namesBroker, vaultHost, type Heads } from './take-heads.ts';
 
 /** What the gate works with: everything that is not computed comes in from outside. */
 export interface GateMeans {
@@ -194,6 +194,7 @@ class Visit {
     const { id, signers, manifest } = this.#follower.trust;
     const { serial, deployment, portal, evidence, lease } = manifest;
     const seen = this.#seen;
+    const vault = vaultHost(this.#follower);
     return {
       measurement: measurementOf(this.#follower.trust, source),
       manifest: {
@@ -203,6 +204,7 @@ class Visit {
         signers,
         lease,
         hasBroker: namesBroker(this.#follower),
+        ...(vault === undefined ? {} : { vault }),
         anyMachine: evidence.platforms === 'any',
         identities: manifest.services['records']?.identity.anyOf.length ?? 0,
         ...(portal === undefined ? {} : { build: portal.build }),

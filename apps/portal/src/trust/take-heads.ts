@@ -113,6 +113,12 @@ export function namesBroker({ trust }: ManifestFollower): boolean {
   return trust.manifest.parties[OWN_PARTY]?.broker !== undefined;
 }
 
+/** The host of the vault in which the hospital keeps its keys in the place of a broker. */
+export function vaultHost({ trust }: ManifestFollower): string | undefined {
+  const vault = trust.manifest.parties[OWN_PARTY]?.vault;
+  return vault === undefined ? undefined : new URL(vault.url).host;
+}
+
 function failureOf(verdict: Verification<VerifiedHead>): { failed?: string } {
   return verdict.ok ? {} : { failed: verdict.code };
 }
