@@ -50,6 +50,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     ...pool,
     minVersion: options.allowTls12 === true ? 'TLSv1.2' : 'TLSv1.3',
   });
+  let closed = false;
+  const isClosed = (): boolean => closed;
   const open = (address: string): Opened => {
     const url = new URL(address);
     if (origins !== undefined && !origins.includes(url.origin))
@@ -72,7 +74,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       caller: request.signal,
       signal: AbortSignal.any([request.signal, deadline]),
     };
-    return again(sending, async () => {
+    return again(sending, isClosed, async () => {
       const incoming = await start(sending);
       return response(incoming, await readAll(incoming, maxBytes, sending));
     });
@@ -88,7 +90,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       caller: signal,
       signal: streamed ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     };
-    return again(sending, async () => {
+    return again(sending, isClosed, async () => {
       const incoming = await start(sending, streamed ? timeoutMs : undefined);
       return {
         status: incoming.statusCode ?? 0,
@@ -99,6 +101,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     });
   };
   const close = (): void => {
+    closed = true;
     http.destroy();
     https.destroy();
   };
@@ -128,12 +131,17 @@ interface Sending extends Opened {
  * Once more, where the server closed a kept connection just as it was used: perhaps it has read
  * nothing of the request, perhaps all of it. What was sent as it came is gone.
  */
-async function again<T>(sending: Sending, once: () => Promise<T>): Promise<T> {
+async function again<T>(
+  sending: Sending,
+  isClosed: () => boolean,
+  once: () => Promise<T>,
+): Promise<T> {
   try {
     return await once();
   } catch (error) {
     if (!(error instanceof StaleConnectionError)) throw error;
-    if (isAtHand(sending.body) && mayComeTwice(sending)) return once();
+    // Who has closed the client asks nobody any more: what waited for an answer ends as well.
+    if (!isClosed() && isAtHand(sending.body) && mayComeTwice(sending)) return once();
     throw new UnavailableError('unreachable', 'http request', { cause: error });
   }
 }
