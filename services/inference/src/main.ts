@@ -119,4 +119,6 @@ await runMain(process, async () => {
   log('stopping', { signal });
   released.close();
   await Promise.all([serving.close(), shown?.close(), pool.close()]);
+  // What waits for the next head would keep the process.
+  transport.close();
 });
