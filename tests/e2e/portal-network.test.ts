@@ -115,7 +115,8 @@ describe('the portal, over a network that fails', { skip: sharedMissing }, () =>
       await id(page, 'upload-another').click();
       await id(page, 'upload-input').setInputFiles(shared('vectors/imaging/cxr-04.png'));
       await id(page, 'upload-open').waitFor(WAIT);
-      assert.equal(await page.locator('[data-testid="study-list"] > li').count(), 1);
+      await id(page, 'study-open').waitFor(WAIT);
+      assert.equal(await id(page, 'study-open').count(), 1);
     });
 
   it('finds out that a patient was saved whose answer was lost', async () => {
