@@ -74,8 +74,14 @@ export function createApp(deps: AppDeps): Hono {
   return app;
 }
 
-function createInnerApp(
-  deps: AppDeps,
+/** What the application inside the channel needs. */
+export type InnerDeps = ServiceCallDeps &
+  PartyCallDeps &
+  CertificateDeps & { readonly quote: QuoteSource };
+
+/** What answers inside the channel. */
+export function createInnerApp(
+  deps: InnerDeps,
   report: (error: unknown, route: string) => void,
 ): Hono<InnerEnv> {
   const app = new Hono<InnerEnv>();
@@ -89,7 +95,7 @@ function createInnerApp(
 }
 
 /** What is signed or public: it is the same inside and outside of the channel. */
-function publicRoutes(app: Hono<InnerEnv> | Hono, deps: AppDeps): void {
+function publicRoutes(app: Hono<InnerEnv> | Hono, deps: InnerDeps): void {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- these routes use no bindings
   const plain = app as Hono;
   stateRoutes(plain, deps);

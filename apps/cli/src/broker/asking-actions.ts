@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { parseJsonObject } from '@cloister/bytes';
-import { fetchEvidence } from '@cloister/client';
+import { encodePem, parseJsonObject } from '@cloister/bytes';
+import { fetchCertificateAuthorities, fetchEvidence } from '@cloister/client';
 import type { BrokerAction } from '../commands/broker.ts';
 import { CommandError } from '../command-error.ts';
 import { readEvidence } from '../inspect/evidence-file.ts';
@@ -56,6 +56,27 @@ export const ASKING: ReadonlyMap<string, BrokerAction> = new Map<string, BrokerA
       const at = new Date(time * 1000).toISOString();
       const words = `counter ${name} stands at ${value}\n  digest ${digest}\n  signed ${at}\n`;
       tell(args, { ok: true, name, value, digest, time }, words);
+      return 0;
+    },
+  ],
+  [
+    'ca',
+    async (given, { transport, now }) => {
+      const args = new Arguments(given, 1, TRUST_OPTIONS);
+      const party = args.need('party');
+      const manifest = await trustOf(args);
+      // Signed by the broker key of the manifest, over a nonce of our own: no channel is needed.
+      const source = { baseUrl: args.place(0), transport, manifest, party, now, random };
+      const verdict = await fetchCertificateAuthorities(source);
+      if (!verdict.ok)
+        throw new RefusedError(verdict.code, 'not what the broker of this manifest says now', {
+          checks: verdict.checks,
+        });
+      const certificates = verdict.claims.certificates.map(({ der, notAfter }) => ({
+        pem: encodePem('CERTIFICATE', der),
+        notAfter: notAfter.toISOString(),
+      }));
+      tell(args, { ok: true, certificates }, certificates.map(({ pem }) => pem).join(''));
       return 0;
     },
   ],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +125,14 @@ describe('cloister broker, looking', () => {
     } finally {
       await other.close();
     }
+  });
+
+  it('gives the certificate authorities that count, verified, for programs that know only TLS', async () => {
+    const pem = await good('ca', HOSPITAL, ...as('hospital'));
+    const { subject, ca } = new X509Certificate(pem);
+    assert.equal(ca, true);
+    assert.match(subject, /CN=Cloister CA 1 of hospital/);
+    assert.match(await refused('ca', DIAGNOSTICS, ...as('hospital')), /sender_foreign/);
   });
 
   it('explains what would be refused, check by check, from a file and from a running service', async () => {

@@ -12,6 +12,7 @@ Looking
   state <url>                                 in which state it is; what it waits for
   secrets <url>                               the secrets of the manifest with their versions (no values)
   counter <url> <name>                        where a counter stands, signed
+  ca <url>                                    the certificate authorities of services that count now, as PEM
   explain <url> <service url|evidence file>   which check and which predicate refuses that evidence, and
            [--service <name>]                 which secrets there would be
   log <url> [--keep <file>] [--all]           verifies the audit log and shows it; --keep remembers it, so that the

@@ -92,7 +92,7 @@ export class AuthorityVault {
     const pkcs8 = new Uint8Array(await crypto.subtle.exportKey('pkcs8', pair.privateKey));
     // A name of its own for each: two that are published for a while are not taken for one.
     const name = encodeName({
-      commonName: `Cloister key broker of ${party}, CA ${generation}`,
+      commonName: `Cloister CA ${generation} of ${party}`,
       organizationName: deployment,
     });
     const certificate = await createCertificate({
