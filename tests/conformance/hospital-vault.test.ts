@@ -4,8 +4,8 @@ import type { RecordsClient } from '@cloister/client';
 import { lineOf, type Started } from './service-processes.ts';
 import { VaultScene } from './vault-scene.ts';
 
-const SIMULATED = { claim: 'x-ms-attestation-type', equals: 'simulated' };
-const NEVER = { claim: 'x-ms-sgx-svn', greater: 99 };
+/** Released only to what runs by the agreement of another hospital. */
+const FOREIGN = { claim: 'x-ms-runtime.nonce', equals: 'A'.repeat(43) };
 
 const addPatient = (records: RecordsClient, mrn: string) =>
   records.createPatient({
@@ -22,7 +22,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
   let running: Started;
   before(async () => {
     await scene.open();
-    await scene.importKey(SIMULATED);
+    await scene.importKey(await scene.signedByHospital());
     running = await scene.startRecords();
   });
   after(() => scene.close());
@@ -53,7 +53,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
   });
 
   it('goes on under the next version that the parties agree on, and without the one before', async () => {
-    await scene.importKey(SIMULATED);
+    await scene.importKey(await scene.signedByHospital());
     const earlier = await scene.verify(running);
     await scene.agreeOnVersions([1, 2]);
     const replaced = await lineOf(running, /("event":"tenant_keys_replaced".*)/);
@@ -67,8 +67,8 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
     assert.deepEqual(await patients(), new Set(['A', 'B']));
   });
 
-  it('is served no more where the vault’s policy does not release a key to it', async () => {
-    await scene.importKey(NEVER);
+  it('is served no more where the vault’s policy asks for the agreement of another hospital', async () => {
+    await scene.importKey(FOREIGN);
     await scene.agreeOnVersions([2, 3]);
     await lineOf(running, /("event":"lease_failed".*"code":"vault_refused")/);
     assert.equal(await scene.readiness(running), 503);

@@ -9,6 +9,7 @@ import {
   manifestId,
   parseManifest,
   parseRuntimeData,
+  partyKeysDigest,
   platformRootDigest,
   signManifest,
   type Manifest,
@@ -178,10 +179,18 @@ export class VaultScene {
     await this.agree({ parties: { ...parties, hospital } });
   }
 
-  /** Makes the next version of the key in the vault, with this release policy. */
-  async importKey(claim: JsonObject): Promise<void> {
+  /** The claim by which the vault tells whose manifest it is: that of the hospital's keys. */
+  async signedByHospital(): Promise<JsonObject> {
+    const hospital = this.#manifest?.parties['hospital'] ?? { keys: [] };
+    const equals = encodeBase64url(await partyKeysDigest(hospital));
+    return { claim: 'x-ms-runtime.nonce', equals };
+  }
+
+  /** Makes the next version of the key in the vault, with a release policy of these claims. */
+  async importKey(...claims: readonly JsonObject[]): Promise<void> {
     if (this.#manifest === undefined) throw new TypeError('no manifest');
-    const policy = { version: '1.0.0', anyOf: [{ authority: this.#attestation, allOf: [claim] }] };
+    const allOf = [{ claim: 'x-ms-attestation-type', equals: 'simulated' }, ...claims];
+    const policy = { version: '1.0.0', anyOf: [{ authority: this.#attestation, allOf }] };
     const bearer = await signPartyStatement(
       {
         purpose: 'vault-import',

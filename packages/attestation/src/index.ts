@@ -65,6 +65,7 @@ export {
 export { INTEL_ROOT, type IntelCollateral, type TrustAnchor } from './intel/collateral.ts';
 export { WEB_CRYPTO, type EvidenceCrypto, type P256Key } from './intel/evidence-crypto.ts';
 export { parseManifest, parseManifestFile, type ManifestFile } from './manifest/parse-manifest.ts';
+export { partyKeysDigest } from './manifest/party-digest.ts';
 export { MANIFEST_TYP, signManifest } from './manifest/sign-manifest.ts';
 export {
   keysOf,

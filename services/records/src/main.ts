@@ -126,6 +126,9 @@ async function run(): Promise<void> {
   const tokens: IdentityOptions['tokens'] = async ({ evidence: quote, runtimeData }) => [
     await issuer.attest('Simulated', { quote, runtimeData }),
   ];
+  const onTokenFailure = (error: unknown): void => {
+    log('token_failed', { code: errorCode(error) });
+  };
   let channel: ChannelIdentity | undefined;
   let takeTenantKeys: (() => Promise<void>) | undefined;
   const source = {
@@ -145,7 +148,8 @@ async function run(): Promise<void> {
   const released = hasVault
     ? await openVaultReleases({
         ...source,
-        identify: () => createIdentity({ service: SERVICE, manifests, attester, tokens }),
+        identify: () =>
+          createIdentity({ service: SERVICE, manifests, attester, tokens, onTokenFailure }),
         vaultTransport,
         authorize: accessTokenFile(config.vaultToken ?? missing('vault-token'), readText),
       })
@@ -169,7 +173,7 @@ async function run(): Promise<void> {
         tls: tls?.spkiSha256,
         tokenSeconds: manifest.lease / TOKENS_PER_LEASE,
         tokens,
-        onTokenFailure: (error) => log('token_failed', { code: errorCode(error) }),
+        onTokenFailure,
         now,
       }),
   });

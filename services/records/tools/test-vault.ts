@@ -1,6 +1,6 @@
 /** A vault that releases keys as Azure's do, in this process: for tests. Not part of the service. */
 import { constants, createHash, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
-import type { VaultAgreement } from '@cloister/attestation';
+import type { EvidenceEnvelope, VaultAgreement } from '@cloister/attestation';
 import {
   concatBytes,
   decodeUtf8,
@@ -135,17 +135,30 @@ async function spkiOf({ publicKey }: CryptoKeyPair): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.exportKey('spki', publicKey));
 }
 
-/** A new identity with a token over its keys, as the attestation service would give it. */
+/** A new identity with a token over its keys and a nonce, as the attestation service would give it. */
 export async function createTestIdentity(): Promise<{
   readonly encKey: CryptoKeyPair;
-  token(): Promise<string>;
+  evidence(nonce?: Bytes): Promise<EvidenceEnvelope>;
 }> {
   const encKey = await crypto.subtle.generateKey({ ...RSA, name: 'RSA-OAEP' }, false, [
     'encrypt',
     'decrypt',
   ]);
   const { n, e } = await crypto.subtle.exportKey('jwk', encKey.publicKey);
-  const claims = { 'x-ms-runtime': { keys: [{ use: 'enc', kty: 'RSA', n, e }] } };
-  const header = encode({ alg: 'ES256' });
-  return { encKey, token: () => Promise.resolve(`${header}.${encode(claims)}.AAAA`) };
+  return {
+    encKey,
+    evidence: (nonce = new Uint8Array()) => {
+      const keys = [{ use: 'enc', kty: 'RSA', n, e }];
+      const claims = { 'x-ms-runtime': { keys, nonce: encodeBase64url(nonce) } };
+      const token = `${encode({ alg: 'ES256' })}.${encode(claims)}.AAAA`;
+      const none = new Uint8Array();
+      const tokens = [token];
+      return Promise.resolve({
+        format: 'simulated-sgx-quote',
+        evidence: none,
+        runtimeData: none,
+        tokens,
+      });
+    },
+  };
 }

@@ -1,4 +1,3 @@
-import type { ServiceIdentity } from '@cloister/attester';
 import type { Fetch } from '@cloister/channel';
 import { createBrokerSession } from '@cloister/client';
 import { errorCode, guardByLeases, keepLease, routeTemplate, watchText } from '@cloister/service';
@@ -10,12 +9,12 @@ import {
   SERVICE,
   TENANT_KEY,
 } from './open-releases.ts';
-import { createVaultKeys } from './vault-keys.ts';
+import { createVaultKeys, type VaultIdentity } from './vault-keys.ts';
 
 /** What is asked of the hospital's vault, and by whom. */
 export interface VaultReleasesOptions extends KeySourceOptions {
   /** Makes a new identity with a token over its keys, for each release. */
-  readonly identify: () => Promise<Pick<ServiceIdentity, 'encKey' | 'token'>>;
+  readonly identify: () => Promise<VaultIdentity>;
   /** How the vault is reached. */
   readonly vaultTransport: Fetch;
   /** The access token for the vault's interface. */

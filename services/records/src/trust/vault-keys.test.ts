@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, before, describe, it } from 'node:test';
-import { BROKER_ANSWER, type Manifest, type TrustedManifest } from '@cloister/attestation';
+import {
+  BROKER_ANSWER,
+  partyKeysDigest,
+  type Manifest,
+  type TrustedManifest,
+} from '@cloister/attestation';
+import { decodeUtf8, encodeBase64url, isJsonObject, parseJsonObject } from '@cloister/bytes';
 import type { ManifestFollower } from '@cloister/client';
-import { UnavailableError } from '@cloister/service';
+import { parseJws } from '@cloister/crypto';
 import { createTestIdentity, createTestVault, type TestVault } from '../../tools/test-vault.ts';
 import { createVaultKeys, type VaultKeysOptions } from './vault-keys.ts';
 
@@ -105,6 +111,19 @@ describe('createVaultKeys', () => {
     assert.equal(new Set(vault.asked.map(({ token }) => token)).size, 2);
   });
 
+  it('shows by whose keys the manifest is signed that it goes by', async () => {
+    const hospital = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'B'.repeat(43) };
+    const { agreement } = vault;
+    const named = { keys: [hospital], vault: agreement };
+    manifest = { ...manifest, parties: { hospital: named } };
+    assert.ok((await open()()).ok);
+    const [{ token } = assert.fail()] = vault.asked;
+    const claims = parseJsonObject(decodeUtf8(parseJws(token).payload));
+    const runtime = claims['x-ms-runtime'];
+    assert.ok(isJsonObject(runtime));
+    assert.equal(runtime['nonce'], encodeBase64url(await partyKeysDigest(named)));
+  });
+
   it('gives the newest number first, each from when it was heard of', async () => {
     const ask = open();
     await ask();
@@ -175,10 +194,10 @@ describe('createVaultKeys', () => {
   it('waits where the access token is not taken, or there is no attestation token', async () => {
     vault.answer = () => Response.json({}, { status: 401 });
     assert.deepEqual(await refused(open()), ['vault_unauthorized', false]);
-    identity = async () => ({
-      ...(await createTestIdentity()),
-      token: () => Promise.reject(new UnavailableError('unreachable', 'attest')),
-    });
+    identity = async () => {
+      const made = await createTestIdentity();
+      return { ...made, evidence: async () => ({ ...(await made.evidence()), tokens: [] }) };
+    };
     assert.deepEqual(await refused(open()), ['issuer_unavailable', false]);
   });
 });

@@ -1,4 +1,9 @@
-import { BROKER_ANSWER, type SecretVersion, type Verification } from '@cloister/attestation';
+import {
+  BROKER_ANSWER,
+  partyKeysDigest,
+  type SecretVersion,
+  type Verification,
+} from '@cloister/attestation';
 import type { ServiceIdentity } from '@cloister/attester';
 import type { Fetch } from '@cloister/channel';
 import { createVaultClient, type ManifestFollower } from '@cloister/client';
@@ -11,16 +16,19 @@ export interface VaultKeysOptions {
   readonly name: string;
   readonly service: string;
   /**
-   * Makes a new identity, with keys of its own and a token over them: nothing that the host kept of
+   * Makes a new identity, with keys of its own and tokens over them: nothing that the host kept of
    * an earlier release opens with them.
    */
-  readonly identify: () => Promise<Pick<ServiceIdentity, 'encKey' | 'token'>>;
+  readonly identify: () => Promise<VaultIdentity>;
   readonly transport: Fetch;
   /** The access token for the vault's interface. */
   readonly authorize: () => Promise<string>;
   readonly now: () => Date;
   readonly random: Random;
 }
+
+/** A service as a vault sees it: its token, and the key in it. */
+export type VaultIdentity = Pick<ServiceIdentity, 'encKey' | 'evidence'>;
 
 /** A key as its owner's vault released it: what `keepLease` keeps, and the keys are made of. */
 export interface VaultSecret {
@@ -35,7 +43,9 @@ export interface VaultSecret {
 
 /**
  * Asks a vault for all versions of a key that the manifest names (spec/key-broker.md 2.5), as
- * `keepLease` asks a broker. A vault gives no leases: what it releases counts for one lease of the
+ * `keepLease` asks a broker. A vault cannot judge manifests. So the evidence, which answers nobody's
+ * nonce, carries the digest of the owner's keys there: the same code, started with a manifest that the
+ * owner has not signed, shows another one, and the key's release policy refuses it. A vault gives no leases: what it releases counts for one lease of the
  * manifest from when it was asked, and is asked for again before that ends.
  */
 export function createVaultKeys(
@@ -52,7 +62,10 @@ export function createVaultKeys(
       return final('vault_unknown');
     const issued = Math.floor(now().getTime() / 1000);
     const identity = await identify();
-    const token = await tokenOf(identity);
+    const owner = parties[agreed.owner] ?? { keys: [] };
+    const { tokens } = await identity.evidence(await partyKeysDigest(owner));
+    const [token] = tokens;
+    // The attestation service may be away as well as the vault.
     if (token === undefined) return { ok: false, code: 'issuer_unavailable', checks: [] };
     const client = createVaultClient({ vault, transport, authorize, now, random });
     const { key } = agreed.vault;
@@ -80,16 +93,6 @@ function newestFirst(versions: Readonly<Record<string, string>>): readonly [numb
   return Object.entries(versions)
     .map(([number, id]): [number, string] => [Number(number), id])
     .toSorted(([a], [b]) => b - a);
-}
-
-/** The attestation service may be away as well as the vault. */
-async function tokenOf({ token }: Pick<ServiceIdentity, 'token'>): Promise<string | undefined> {
-  try {
-    return await token();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
-    throw error;
-  }
 }
 
 /** The manifest itself gives no key any more: that is the end of the lease. */
