@@ -25,11 +25,14 @@ import { listenTls } from './listen-tls.ts';
 import { openIdentity } from './open-identity.ts';
 import { createAuthenticate, judgeAgain } from './trust/authenticate.ts';
 import { openTrust, OWN_PARTY, type OpenedTrust } from './trust/open-trust.ts';
+import { createQuickClock } from './trust/quick-clock.ts';
 import { openUpstream } from './upstream/upstream.ts';
 import { parseRedisAddress, type RedisAddress } from './upstream/redis-address.ts';
 
 /** How often the manifest's file is looked at. */
 const WATCH_MS = 1000;
+/** How often the clock that every request asks is put right. */
+const CLOCK_MS = 250;
 
 const log = createLog<Events>({ service: 'cache', write, now: () => new Date() });
 const report = (error: unknown): void =>
@@ -91,9 +94,10 @@ async function run(
   });
   const metrics = createMetrics();
   const stats = createGateMetrics(metrics);
+  const clock = createQuickClock(trust.now, Date.now);
   const gate = createGate({
     limits: { ...LIMITS, connections: config.maxClients, idleMs: config.idleSeconds * 1000 },
-    now: trust.now,
+    now: clock.now,
     authenticate: async (login, key) => {
       const verdict = await authenticate(login, key);
       if (!verdict.ok) log('login_refused', { code: errorCode(verdict) });
@@ -106,6 +110,7 @@ async function run(
   });
   stats.show(gate, trust);
   trust.onChange((next, unreadable) => {
+    clock.correct();
     gate.recheck((admission) => judgeAgain(next, admission, trust.now()));
     const { serial } = next.agreement.trust.manifest;
     log('manifest', { serial, roles: next.roles.size, unreadable });
@@ -143,6 +148,7 @@ async function run(
     stats.flush();
     trust.file.check().catch(report);
   }, WATCH_MS);
+  const correcting = setInterval(clock.correct, CLOCK_MS);
   log('started', {
     roles: trust.current().roles.size,
     serial: trust.current().agreement.trust.manifest.serial,
@@ -155,6 +161,7 @@ async function run(
     log('stopping', { signal });
   } finally {
     clearInterval(timer);
+    clearInterval(correcting);
     await Promise.all([listening.close(), serving.close(), shown?.close()]);
     // Where Redis is gone already, so are its users.
     await upstream.close().catch(report);
