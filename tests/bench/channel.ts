@@ -161,6 +161,8 @@ function memoryTransport(gateway: Gateway): WireTransport {
       status: response.status,
       headers: response.headers,
       body: readerPieces(reader),
+      // As off a wire: nobody else has what was read from a response.
+      owned: true,
       cancel: () => void reader?.cancel(),
     };
   };

@@ -108,9 +108,9 @@ async function* openPlaintext(
   answer: WireAnswer,
 ): AsyncGenerator<Bytes, void, void> {
   const body = failing(answer.body, (cause) => new ChannelError('transport_failed', { cause }));
-  const wire = new StreamReader(body, 'chunked answer');
-  const nonce = await wire.bytes(responseNonceSize(sender.hpke));
-  yield* openChunks(wire, await createResponseOpener(sender, nonce.slice()));
+  const wire = new StreamReader(body, 'chunked answer', { owned: answer.owned === true });
+  const nonce = (await wire.bytes(responseNonceSize(sender.hpke))).slice();
+  yield* openChunks(wire, await createResponseOpener(sender, nonce));
 }
 
 async function readHead(plaintext: AsyncIterable<Bytes>) {

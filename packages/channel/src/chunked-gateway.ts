@@ -28,7 +28,7 @@ import { createResponseSealer, responseNonceSize } from './ohttp/response-encryp
 import { paddedLength } from './padding.ts';
 import { keyProblem, tooLarge } from './problem.ts';
 import { follow, joinPieces, readAhead, readPiecesOf, streamFrom } from './wire/byte-stream.ts';
-import { wireBodyOf } from './wire/lent-body.ts';
+import { ownsWireBody, wireBodyOf } from './wire/lent-body.ts';
 import { StreamReader } from './wire/stream-reader.ts';
 
 /** Content up to this size is awaited, so that no application acts on a message that was cut off. */
@@ -118,7 +118,9 @@ export function createChunkedGateway(
     const body = limited(wireBodyOf(request), maxChunkedBytes, () => {
       tooLong = true;
     });
-    const opened = await openFirstChunk(new StreamReader(body, 'chunked request'), keys());
+    const owned = ownsWireBody(request);
+    const wire = new StreamReader(body, 'chunked request', { owned });
+    const opened = await openFirstChunk(wire, keys());
     if (opened === undefined) return tooLong ? tooLarge() : keyProblem();
     const answered = await answerMessage(opened, request.signal);
     const settled = tooLong ? tooLarge() : answered;

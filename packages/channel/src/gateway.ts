@@ -18,7 +18,7 @@ import { paddedLength } from './padding.ts';
 import { keyProblem, problemResponse, tooLarge } from './problem.ts';
 import { lengthOf, readPieces } from './wire/byte-stream.ts';
 import { HeldResponse } from './wire/held-message.ts';
-import { wireBodyOf } from './wire/lent-body.ts';
+import { ownsWireBody, wireBodyOf } from './wire/lent-body.ts';
 import { Scratch } from './wire/scratch.ts';
 
 /** 32 MiB of content, its fields, and padding. */
@@ -41,7 +41,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function handleWhole(request: Request): Promise<Response> {
     const pieces = await readPieces(wireBodyOf(request), maxRequestBytes);
     if (pieces === undefined) return tooLarge();
-    const opened = await scratch.with(pieces, (body) => openRequest(body, keys()));
+    const owned = ownsWireBody(request);
+    const opened = await scratch.with({ pieces, owned }, (whole) => openRequest(whole, keys()));
     return opened === undefined ? keyProblem() : answerOpened(opened, request.signal);
   }
 

@@ -67,7 +67,10 @@ export async function exchangeWhole(
     return { refused: 'stale_key' };
   const encapsulated = await readAnswer(answer, options.maxAnswerBytes);
   if (encapsulated === undefined) throw new ChannelError('answer_too_large');
-  const response = await options.scratch.with(encapsulated, (one) => openAnswer(sender, one));
+  const response = await options.scratch.with(
+    { pieces: encapsulated, owned: answer.owned === true },
+    (whole) => openAnswer(sender, whole),
+  );
   const gatewayTime = refusedClock(response, response.content);
   return gatewayTime === undefined
     ? { response: toResponse(response) }

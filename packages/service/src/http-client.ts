@@ -96,6 +96,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
         status: incoming.statusCode ?? 0,
         headers: headersOf(incoming),
         body: readPieces(incoming, sending),
+        owned: true,
         cancel: () => void incoming.destroy(),
       };
     });

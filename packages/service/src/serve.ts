@@ -28,7 +28,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     fetch: (request, { incoming }: HttpBindings | Http2Bindings) => {
       // For the channel's gateway. Left early, it must not take the connection with it.
       if (incoming.method === 'POST')
-        lendBody(request, incoming.iterator({ destroyOnReturn: false }));
+        lendBody(request, incoming.iterator({ destroyOnReturn: false }), { owned: true });
       return app.fetch(request);
     },
     // Libraries and tests compare with the global Request and Response: leave those alone.

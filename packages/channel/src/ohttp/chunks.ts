@@ -90,7 +90,7 @@ export async function* openChunks(
 }
 
 async function readLength(reader: StreamReader): Promise<number> {
-  const first = await reader.bytes(1);
+  const first = (await reader.bytes(1)).slice();
   const size = varintSize(first[0] ?? 0);
   const others = size === 1 ? undefined : await reader.bytes(size - 1);
   return varintOf(first, others) ?? reader.fail('too_large');

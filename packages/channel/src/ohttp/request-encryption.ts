@@ -98,11 +98,11 @@ export async function openChunkedRequest(
   reader: StreamReader,
   keys: readonly ChannelKeys[],
 ): Promise<RequestRecipient | undefined> {
-  const header = await reader.bytes(HEADER_SIZE);
+  const header = (await reader.bytes(HEADER_SIZE)).slice();
   const key = selectKey(header, keys);
   if (key === undefined) return undefined;
-  const enc = await reader.bytes(key.hpke.kem.sizes.enc);
-  return refusing(() => setupRecipient(key, header.slice(), enc.slice(), 'chunked'));
+  const enc = (await reader.bytes(key.hpke.kem.sizes.enc)).slice();
+  return refusing(() => setupRecipient(key, header, enc, 'chunked'));
 }
 
 /** Turns every refusal of a key or a ciphertext into the one that the caller may show. */

@@ -2,18 +2,30 @@ import type { Bytes } from '@cloister/bytes';
 import { piecesOf } from './byte-stream.ts';
 
 const LENT = new WeakMap<Request, AsyncIterable<Uint8Array>>();
+const OWNED = new WeakSet<Request>();
 
 /**
  * Lets a gateway read the body of a request as it comes off the wire. What a server makes of a body for
- * fetch costs a copy or two and a stream; whoever reads `request` itself gets that as ever.
+ * fetch costs a copy or two and a stream; whoever reads `request` itself gets that as ever. `owned`: the
+ * pieces are the gateway's, which gives their memory back once it has read them.
  */
-export function lendBody(request: Request, body: AsyncIterable<Uint8Array>): void {
+export function lendBody(
+  request: Request,
+  body: AsyncIterable<Uint8Array>,
+  { owned = false }: { readonly owned?: boolean } = {},
+): void {
   LENT.set(request, body);
+  if (owned) OWNED.add(request);
 }
 
 /** The body of a request, as it was lent, else by way of fetch. */
 export function wireBodyOf(request: Request): AsyncIterable<Uint8Array> {
   return LENT.get(request) ?? bodyOf(request);
+}
+
+/** Whether the pieces of that body are the reader's, to give their memory back. */
+export function ownsWireBody(request: Request): boolean {
+  return OWNED.has(request);
 }
 
 async function* bodyOf(request: Request): AsyncGenerator<Bytes> {

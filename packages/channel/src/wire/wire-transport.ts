@@ -19,6 +19,8 @@ export interface WireAnswer {
   readonly headers: Headers;
   /** As it comes; throws where the connection breaks off. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Whether nobody else holds the pieces of the body: then their memory is given back once they were read. */
+  readonly owned?: boolean;
   /** Nobody reads the rest; what is waited for ends. */
   cancel(): void;
 }

@@ -34,6 +34,38 @@ describe('StreamReader', () => {
     assert.equal((await reader.rest(0)).length, 0);
   });
 
+  it('gives owned pieces back when it is asked for more, and no others', async () => {
+    for (const owned of [true, false]) {
+      const shared = encodeUtf8('-gh-').subarray(1, 3);
+      const pieces = [encodeUtf8('abc'), encodeUtf8('def'), shared];
+      const source = (async function* () {
+        yield* pieces;
+      })();
+      const reader = new StreamReader(source, 'test', { owned });
+      const lengths = () => pieces.map(({ buffer }) => buffer.byteLength);
+      assert.equal(text(await reader.bytes(2)), 'ab');
+      assert.equal(text(await reader.bytes(1)), 'c');
+      assert.deepEqual(lengths(), [3, 3, 4]);
+      assert.equal(text(await reader.bytes(3)), 'def');
+      assert.deepEqual(lengths(), owned ? [0, 3, 4] : [3, 3, 4]);
+      assert.equal(text(await reader.bytes(2)), 'gh');
+      assert.equal(await reader.isEnd(), true);
+      assert.equal((await reader.rest(0)).length, 0);
+      assert.deepEqual(lengths(), owned ? [0, 0, 4] : [3, 3, 4]);
+    }
+  });
+
+  it('gives bytes that can be copied by `slice`, of Buffers too', async () => {
+    const source = (async function* () {
+      yield Buffer.from(encodeUtf8('abc').buffer);
+      yield Buffer.from(encodeUtf8('de').buffer);
+    })();
+    const reader = new StreamReader(source, 'test', { owned: true });
+    const copy = (await reader.bytes(3)).slice();
+    assert.equal(text(await reader.bytes(2)), 'de');
+    assert.equal(text(copy), 'abc');
+  });
+
   it('says by name what ended too early or was too long', async () => {
     const early = new StreamReader(each('ab'), 'thing').bytes(3);
     await assert.rejects(early, { code: 'truncated', message: /thing/ });
@@ -133,7 +165,7 @@ describe('Scratch', () => {
     const pieces = [encodeUtf8('ab'), encodeUtf8('cd')];
     const seen: Bytes[] = [];
     const hold = () =>
-      scratch.with(pieces, async (whole) => {
+      scratch.with({ pieces, owned: false }, async (whole) => {
         seen.push(whole);
         await Promise.resolve();
         assert.equal(text(whole), 'abcd');
@@ -143,10 +175,40 @@ describe('Scratch', () => {
     await hold();
     assert.ok(seen.slice(0, 2).some(({ buffer }) => buffer === seen[2]?.buffer));
     await assert.rejects(
-      scratch.with(pieces, () => Promise.reject(new Error('x'))),
+      scratch.with({ pieces, owned: false }, () => Promise.reject(new Error('x'))),
       /x/,
     );
     await hold();
+  });
+
+  it('gives owned pieces back once they were put together, and no others', async () => {
+    for (const owned of [true, false]) {
+      const shared = encodeUtf8('-cd-').subarray(1, 3);
+      const pieces = [encodeUtf8('ab'), shared];
+      await new Scratch().with({ pieces, owned }, (whole) => {
+        assert.equal(text(whole), 'abcd');
+        assert.deepEqual(
+          pieces.map(({ length }) => length),
+          [owned ? 0 : 2, 2],
+        );
+        return Promise.resolve();
+      });
+    }
+  });
+
+  it('keeps no memory of what is very long', async () => {
+    const scratch = new Scratch();
+    const long = [new Uint8Array(8 * 1024 * 1024), Uint8Array.of(7)];
+    let seen: Bytes | undefined;
+    const hold = (pieces: readonly Bytes[]) =>
+      scratch.with({ pieces, owned: false }, (whole) => {
+        seen = whole;
+        return Promise.resolve(whole.at(-1));
+      });
+    assert.equal(await hold(long), 7);
+    const { buffer } = seen ?? assert.fail();
+    await hold([encodeUtf8('ab'), encodeUtf8('cd')]);
+    assert.notEqual(seen?.buffer, buffer);
   });
 });
 
