@@ -30,7 +30,7 @@ const program = (call: string) => `
 /** A server that answers one request on each connection, and drops the connection at the next. */
 async function startClosing() {
   const seen: string[] = [];
-  const used = new WeakSet<object>();
+  const used = new WeakSet();
   const closing = createServer((request, response) => {
     const { socket } = request;
     request.on('data', () => undefined);
