@@ -22,7 +22,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
   let running: Started;
   before(async () => {
     await scene.open();
-    await scene.importKey(await scene.signedByHospital());
+    await scene.importKey();
     running = await scene.startRecords();
   });
   after(() => scene.close());
@@ -53,7 +53,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
   });
 
   it('goes on under the next version that the parties agree on, and without the one before', async () => {
-    await scene.importKey(await scene.signedByHospital());
+    await scene.importKey();
     const earlier = await scene.verify(running);
     await scene.agreeOnVersions([1, 2]);
     const replaced = await lineOf(running, /("event":"tenant_keys_replaced".*)/);

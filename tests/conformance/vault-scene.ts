@@ -9,7 +9,6 @@ import {
   manifestId,
   parseManifest,
   parseRuntimeData,
-  partyKeysDigest,
   platformRootDigest,
   signManifest,
   type Manifest,
@@ -38,6 +37,7 @@ import { PARTIES, placesIn, ROOT, type Party } from '../../apps/cli/src/local/pl
 import { anyPorts } from '../../apps/cli/src/local/ports.ts';
 import { prepareBrokerKey, prepareIssuerKeys } from '../../apps/cli/src/local/prepare-keys.ts';
 import { random, readTrust } from '../../apps/cli/src/local-trust.ts';
+import { vaultPolicy } from '../../apps/cli/src/manifest/vault-policy.ts';
 import { lineOf, ServiceProcesses, type Started } from './service-processes.ts';
 
 /** The key's name in the vault. */
@@ -179,18 +179,14 @@ export class VaultScene {
     await this.agree({ parties: { ...parties, hospital } });
   }
 
-  /** The claim by which the vault tells whose manifest it is: that of the hospital's keys. */
-  async signedByHospital(): Promise<JsonObject> {
-    const hospital = this.#manifest?.parties['hospital'] ?? { keys: [] };
-    const equals = encodeBase64url(await partyKeysDigest(hospital));
-    return { claim: 'x-ms-runtime.nonce', equals };
-  }
-
-  /** Makes the next version of the key in the vault, with a release policy of these claims. */
-  async importKey(...claims: readonly JsonObject[]): Promise<void> {
+  /** Makes the next version of the key in the vault, with the manifest's own release policy or another. */
+  async importKey(other?: JsonObject): Promise<void> {
     if (this.#manifest === undefined) throw new TypeError('no manifest');
-    const allOf = [{ claim: 'x-ms-attestation-type', equals: 'simulated' }, ...claims];
-    const policy = { version: '1.0.0', anyOf: [{ authority: this.#attestation, allOf }] };
+    const allOf = [other ?? {}];
+    const policy =
+      other === undefined
+        ? await vaultPolicy(this.#manifest, 'tenant-key')
+        : { version: '1.0.0', anyOf: [{ authority: this.#attestation, allOf }] };
     const bearer = await signPartyStatement(
       {
         purpose: 'vault-import',

@@ -28,6 +28,7 @@ import {
   signFile,
   verifyFile,
 } from '../manifest/sign-manifest-file.ts';
+import { vaultPolicy } from '../manifest/vault-policy.ts';
 import { readVaultRoots } from '../manifest/vault-roots.ts';
 import { describeChecks } from '../print-checks.ts';
 
@@ -47,6 +48,7 @@ const HELP = `cloister manifest <action> …   the trust manifest: parties on di
   verify <file> [--predecessor <file>]… [--party <own>] [--pin <party>=<jwk>]…
   diff <file> <other>                         what differs, by JSON pointer; exit code 2 where something does
   show <file> [--json]
+  vault-policy <file> <secret>                the release policy of a key in a vault, as this manifest wants it
 
 A manifest that its quorum has signed is never changed: a change begins the one that follows it.
 An identity of any TEE (snp, tdx, azure-cvm) goes in by --identity: packages/attestation/README.md shows one.
@@ -263,6 +265,15 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
       const id = await manifestId(file.manifest);
       if (flags.has('json')) say(JSON.stringify({ id, ...file }));
       else process.stdout.write(describeManifest(file, id));
+      return 0;
+    },
+  ],
+  [
+    'vault-policy',
+    async (args) => {
+      const [file, secret] = read(args, 2, {}).places;
+      const { manifest } = readManifestFile(file);
+      say(JSON.stringify(await vaultPolicy(manifest, secret), null, 2));
       return 0;
     },
   ],

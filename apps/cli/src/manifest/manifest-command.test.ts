@@ -246,6 +246,8 @@ describe('cloister manifest', () => {
     for (const lost of ['no heads', 'no counters', 'no audit log', 'unless its release policies'])
       assert.ok(shown.includes(lost), lost);
     assert.match(shown, /key lamna-tenant of its vault, version 1 \((?:0a){16}\)/);
+    const none = run(['vault-policy', at('vault.json'), 'nothing']);
+    await assert.rejects(none, /in no vault/);
   });
 
   it('names the JSON pointer of what is wrong, and writes nothing', async () => {
