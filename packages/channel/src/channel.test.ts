@@ -133,7 +133,9 @@ describe('channel', () => {
         },
       },
     });
-    const responses = await Promise.all(['a', 'b', 'c'].map((text) => fetch(post(text))));
+    const responses = await Promise.all(
+      ['a', 'b', 'c'].map((text) => fetch(post(text), { repeatable: true })),
+    );
     assert.deepEqual(await Promise.all(responses.map((one) => one.text())), ['a', 'b', 'c']);
     assert.equal((await fetch(post('d'))).status, 201);
     assert.equal(verifications, 1);
@@ -147,9 +149,24 @@ describe('channel', () => {
       tamper: (response) =>
         refusals++ === 0 ? problemResponse(422, KEY_PROBLEM, 'stale') : response,
     });
-    assert.equal(await (await fetch(post('again'))).text(), 'again');
+    assert.equal(await (await fetch(post('again'), { repeatable: true })).text(), 'again');
     const [first = assert.fail(), second = assert.fail()] = outer;
     assert.ok(!equalBytes(first.request.slice(7, 1127), second.request.slice(7, 1127)));
+  });
+
+  it('does not send again what might be done twice: nobody signs that a key is stale', async () => {
+    let refusals = 0;
+    const { fetch, contexts, keys } = await setup({
+      channel: { onStaleKey: () => Promise.resolve(peerWith(encodeKeyConfigs(keys))) },
+      tamper: (response) =>
+        refusals++ === 0 ? problemResponse(422, KEY_PROBLEM, 'stale') : response,
+    });
+    await assert.rejects(fetch(post('once')), { code: 'stale_key' });
+    assert.equal(contexts.length, 1, 'it was done, and the host said that it was not');
+    assert.equal(await (await fetch(post('next'))).text(), 'next');
+    refusals = 0;
+    assert.equal((await fetch(new Request('https://x/'))).status, 201);
+    assert.equal(contexts.length, 4, 'a read is asked again');
   });
 
   it('gives up where the key is refused again, or nobody can verify again', async () => {

@@ -54,7 +54,15 @@ export interface CallOptions {
   readonly content?: Bytes | AsyncIterable<Bytes>;
   /** Whether it goes in chunks, and so the response comes as a stream. */
   readonly chunked?: boolean;
+  /**
+   * Whether it may have its effect twice; unless told, all methods but POST and PATCH. That a key is
+   * stale nobody signs: a host may say so after the service has done what it was asked.
+   */
+  readonly repeatable?: boolean;
 }
+
+/** Methods that may do twice what is asked twice (RFC 9110, section 9.2.2). */
+const ONCE: ReadonlySet<string> = new Set(['POST', 'PATCH']);
 
 /** A fetch through a channel. */
 export type ChannelFetch = (request: Request, options?: CallOptions) => Promise<Response>;
@@ -63,7 +71,9 @@ export type ChannelFetch = (request: Request, options?: CallOptions) => Promise<
  * A fetch whose requests only the verified service can read. The origin of a request's URL is ignored.
  * Every answer that it gives was encapsulated by that service for that request; else ChannelError. What
  * is long, or asks for an event stream, goes in chunks (draft-ietf-ohai-chunked-ohttp-08), never by
- * falling back from one way to the other.
+ * falling back from one way to the other. Where the service has another key now it is verified again,
+ * once, and the request sent once more if it may be; else ChannelError `stale_key`, and the next call
+ * goes to the new key.
  */
 export function createChannel(options: ChannelOptions): ChannelFetch {
   const { now, onStaleKey, transport } = options;
@@ -126,9 +136,10 @@ export function createChannel(options: ChannelOptions): ChannelFetch {
     return ended ? joinPieces(pieces) : follow(pieces, body);
   }
 
-  return async (request, { content: given, chunked } = {}) => {
+  return async (request, { content: given, chunked, repeatable } = {}) => {
     const content = await wholeIfSigned(given ?? (await contentOf(request)));
-    const repeatable = content instanceof Uint8Array;
+    const isWhole = content instanceof Uint8Array;
+    const mayRepeat = isWhole && (repeatable ?? !ONCE.has(request.method));
     let renewed = false;
     let corrected = false;
     for (;;) {
@@ -142,13 +153,13 @@ export function createChannel(options: ChannelOptions): ChannelFetch {
         renewed = true;
         // oxlint-disable-next-line no-await-in-loop -- as above
         await renew(used);
-        if (!repeatable) throw new ChannelError('stale_key');
+        if (!mayRepeat) throw new ChannelError('stale_key');
       } else {
         // The service's own word, from inside the encapsulation: it refused before anything happened.
         if (corrected) throw new ChannelError('clock_refused');
         corrected = true;
         clockOffset = result.gatewayTime - now().getTime();
-        if (!repeatable) throw new ChannelError('clock_refused');
+        if (!isWhole) throw new ChannelError('clock_refused');
       }
     }
   };

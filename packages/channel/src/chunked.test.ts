@@ -238,7 +238,8 @@ describe('a request in chunks whose key or clock is refused', () => {
         onStaleKey: () => Promise.resolve(peerWith(encodeKeyConfigs(fresh))),
       },
     });
-    const response = await fetch(requestOf(), { content: LARGE, chunked: true });
+    const call = { content: LARGE, chunked: true, repeatable: true };
+    const response = await fetch(requestOf(), call);
     assert.ok(equalBytes(await response.bytes(), LARGE));
     assert.equal(calls.length, 3);
   });

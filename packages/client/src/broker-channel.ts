@@ -14,7 +14,7 @@ import {
   type Bytes,
   type JsonObject,
 } from '@cloister/bytes';
-import { createChannel, type CallSigner, type Fetch } from '@cloister/channel';
+import { createChannel, type CallSigner, type ChannelFetch, type Fetch } from '@cloister/channel';
 import type { HpkePrimitives } from '@cloister/crypto';
 import { ClientError } from './client-error.ts';
 import { exchange, expectStatus, jsonOf } from './exchange.ts';
@@ -51,7 +51,7 @@ const LIMIT = 4 << 20;
  */
 export class BrokerChannel {
   readonly #address: BrokerAddress;
-  #fetch: Fetch | undefined;
+  #fetch: ChannelFetch | undefined;
 
   constructor(address: BrokerAddress) {
     this.#address = address;
@@ -99,7 +99,10 @@ export class BrokerChannel {
             body: encodeUtf8(canonicalJson(body)),
           }),
     });
-    const answer = await exchange(this.#fetch, request, { where: 'key broker', limit: LIMIT });
+    const channel = this.#fetch;
+    // What is said to a broker changes nothing, or names the state that it changes.
+    const fetch: Fetch = (one) => channel(one, { repeatable: true });
+    const answer = await exchange(fetch, request, { where: 'key broker', limit: LIMIT });
     if (answer.status === 204) return {};
     if (answer.status >= 200 && answer.status < 300) return jsonOf(answer, 'key broker');
     const refusal = readRefusal(answer.status, answer.body);

@@ -97,6 +97,8 @@ const OPEN = (): (Response | Error)[] => [
   new ChannelError('transport_failed'),
   new ChannelError('answer_truncated'),
   new ChannelError('open_failed'),
+  // Not signed by anybody: a host may say so afterwards.
+  new ChannelError('stale_key'),
   new ChannelError('not_encapsulated'),
   Object.assign(new Error('no'), { code: 'timeout' }),
   refusal(500, 'internal'),
@@ -105,7 +107,6 @@ const OPEN = (): (Response | Error)[] => [
 ];
 /** Failures that prove that there was no effect. */
 const CLOSED = (): (Response | Error)[] => [
-  new ChannelError('stale_key'),
   new ChannelError('clock_refused'),
   new ClientError('not_sent', 'guard'),
   refusal(422, 'invalid_resource'),

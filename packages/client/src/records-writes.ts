@@ -3,7 +3,6 @@ import { ClientError, type ClientErrorCode } from './client-error.ts';
 
 /** Failures of a channel that come before anything happened (design 5). */
 const REFUSED_BEFORE: ReadonlySet<string> = new Set<ChannelError['code']>([
-  'stale_key',
   'peer_changed',
   'no_suite',
   'clock_refused',
