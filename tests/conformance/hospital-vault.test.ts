@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { RecordsClient } from '@cloister/client';
+import { drawPhantom } from '../../apps/cli/src/demo/phantom.ts';
 import { lineOf, type Started } from './service-processes.ts';
 import { VaultScene } from './vault-scene.ts';
 
@@ -43,11 +44,20 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
     assert.equal(runtimeData.heads?.length, 1);
   });
 
+  it('has an image read by the provider, who judges by the heads of its own broker', async () => {
+    const records = await scene.signIn(running);
+    const { id } = await addPatient(records, 'C');
+    const { study } = await records.uploadImage(id, drawPhantom(), 'image/png');
+    const task = await records.requestDiagnosis(study, id);
+    await lineOf(running, /("event":"job_ended")/);
+    assert.equal((await records.readTask(task.id)).status, 'completed', running.said.join('\n'));
+  });
+
   it('reads them after a restart, to the same channel key', async () => {
     const { runtimeData } = await scene.verify(running);
     await running.stop();
     running = await scene.startRecords();
-    assert.deepEqual(await patients(), new Set(['A']));
+    assert.deepEqual(await patients(), new Set(['A', 'C']));
     const again = await scene.verify(running);
     assert.equal(again.runtimeData.ohttp, runtimeData.ohttp);
   });
@@ -64,7 +74,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
     await scene.agreeOnVersions([2]);
     await running.stop();
     running = await scene.startRecords();
-    assert.deepEqual(await patients(), new Set(['A', 'B']));
+    assert.deepEqual(await patients(), new Set(['A', 'B', 'C']));
   });
 
   it('is served no more where the vault’s policy asks for the agreement of another hospital', async () => {
@@ -79,7 +89,7 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
     assert.match(refused.said.at(-1) ?? '', /tenant-key: .*vault.* \(vault_refused\)$/);
     await scene.agreeOnVersions([2]);
     running = await scene.startRecords();
-    assert.deepEqual(await patients(), new Set(['A', 'B']));
+    assert.deepEqual(await patients(), new Set(['A', 'B', 'C']));
   });
 
   it('is served no more where another authority vouches for the vault than the parties agreed on', async () => {
@@ -92,6 +102,6 @@ describe('a hospital with a vault in the place of a broker', { timeout: 180_000 
     assert.match(refused.said.at(-1) ?? '', /\(vault_authority_foreign\)$/);
     await scene.agreeOnRoot(root);
     running = await scene.startRecords();
-    assert.deepEqual(await patients(), new Set(['A', 'B']));
+    assert.deepEqual(await patients(), new Set(['A', 'B', 'C']));
   });
 });

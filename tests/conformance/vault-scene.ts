@@ -9,18 +9,12 @@ import {
   manifestId,
   parseManifest,
   parseRuntimeData,
-  platformRootDigest,
   signManifest,
   type Manifest,
   type RuntimeData,
   type VerifiedPeer,
 } from '@cloister/attestation';
-import {
-  measureService,
-  openSimulatedPlatform,
-  PRODUCT_IDS,
-  SIMULATED_MRSIGNER,
-} from '@cloister/attester';
+import { openSimulatedPlatform } from '@cloister/attester';
 import { encodeBase64url, encodeHex, encodeUtf8, type JsonObject } from '@cloister/bytes';
 import { createChannel } from '@cloister/channel';
 import {
@@ -32,18 +26,16 @@ import {
 import { parseCertificate, sha256 } from '@cloister/crypto';
 import { createHttpClient } from '@cloister/service';
 import { openAccounts } from '../../apps/cli/src/local/accounts.ts';
+import { readLocalModel } from '../../apps/cli/src/local/model.ts';
 import { openParties, type PartyKey } from '../../apps/cli/src/local/parties.ts';
-import { PARTIES, placesIn, ROOT, type Party } from '../../apps/cli/src/local/places.ts';
+import { PARTIES, placesIn, type Party } from '../../apps/cli/src/local/places.ts';
 import { anyPorts } from '../../apps/cli/src/local/ports.ts';
 import { prepareBrokerKey, prepareIssuerKeys } from '../../apps/cli/src/local/prepare-keys.ts';
+import { sealLocalModel } from '../../apps/cli/src/local/seal-model.ts';
 import { random, readTrust } from '../../apps/cli/src/local-trust.ts';
 import { vaultPolicy } from '../../apps/cli/src/manifest/vault-policy.ts';
 import { lineOf, ServiceProcesses, type Started } from './service-processes.ts';
-
-/** The key's name in the vault. */
-const KEY = 'lamna-tenant';
-/** Short, so that what ends with a lease ends within a test. */
-const LEASE = 6;
+import { firstDraft, KEY, tenantKey } from './vault-draft.ts';
 
 /**
  * A hospital with a vault and no broker. The vault is the vault port of another party's broker, as it
@@ -59,12 +51,13 @@ export class VaultScene {
   #manifest: Manifest | undefined;
   #attestation = '';
   #broker = '';
+  #inference = '';
   /** The vault, and the root of its certificates. */
   vault = '';
   #rootPem = '';
   root = '';
 
-  /** Starts the attestation service, and the broker whose vault port is the vault. */
+  /** Starts the broker whose vault port is the vault, the attestation service, and the AI provider's. */
   async open(): Promise<void> {
     const { places } = this;
     const [parties, platform, issuerKeys, brokerKey, ports] = await Promise.all([
@@ -75,6 +68,7 @@ export class VaultScene {
       anyPorts(),
     ]);
     this.#parties = parties;
+    const model = readLocalModel();
     this.#attestation = `http://127.0.0.1:${ports.attestation}`;
     const to = ['--platform', places.platform];
     const broker = await this.#processes.start('key-broker', [
@@ -91,44 +85,14 @@ export class VaultScene {
     this.#broker = broker.url ?? '';
     this.vault = await lineOf(broker, /^vault on (\S+)$/);
     await this.#readRoot();
-    const identities = await Promise.all(
-      (['records', 'key-broker', 'attestation'] as const).map(async (service) => {
-        const code: JsonObject = {
-          tee: 'sgx',
-          mrenclave: [await measureService({ root: ROOT, service })],
-          mrsigner: [SIMULATED_MRSIGNER],
-          isvProdId: PRODUCT_IDS[service],
-          minIsvSvn: 1,
-          tcb: ['UpToDate'],
-        };
-        return [service, { identity: { anyOf: [code] } }] as [string, JsonObject];
-      }),
-    );
-    const partyOf = (party: Party, more: JsonObject = {}): JsonObject => ({
-      keys: [{ ...parties[party].publicJwk }],
-      ...more,
+    this.#draft = await firstDraft({
+      parties,
+      platform,
+      issuer: { iss: this.#attestation, keys: issuerKeys },
+      brokerKey,
+      vault: { url: this.vault, roots: [this.root] },
+      model,
     });
-    this.#draft = {
-      apiVersion: 'cloister.dev/v1',
-      deployment: 'lamna',
-      profile: 'dev',
-      serial: 0,
-      lease: LEASE,
-      parties: {
-        hospital: partyOf('hospital', { vault: { url: this.vault, roots: [this.root] } }),
-        platform: partyOf('platform'),
-        diagnostics: partyOf('diagnostics', { broker: { sig: { ...brokerKey } } }),
-      },
-      quorum: { update: { of: [...PARTIES], min: 3 } },
-      evidence: { roots: { simulated: [await platformRootDigest(platform)] }, platforms: 'any' },
-      issuers: [{ iss: this.#attestation, keys: [...issuerKeys], tee: ['simulated'] }],
-      services: Object.fromEntries(identities),
-      secrets: {
-        // What the vault itself knows of the key: to whom its own manifest lets it go.
-        [KEY]: { owner: 'diagnostics', type: 'imported', to: ['records'] },
-        'tenant-key': tenantKey([1]),
-      },
-    };
     await this.agree({});
     await this.#processes.start('attestation', [
       ...to,
@@ -139,6 +103,27 @@ export class VaultScene {
       '--manifest',
       places.manifest,
     ]);
+    await sealLocalModel(places, model, {
+      url: this.#broker,
+      manifest: await readTrust(places.manifest),
+      party: parties.diagnostics,
+      transport: this.#transport,
+    });
+    const inference = await this.#processes.start('inference', [
+      ...to,
+      '--data',
+      places.data('inference'),
+      '--manifest',
+      places.manifest,
+      '--attestation',
+      this.#attestation,
+      '--brokers',
+      `diagnostics=${this.#broker}`,
+      '--model-store',
+      places.models,
+    ]);
+    if (inference.url === undefined) throw new TypeError(inference.said.join('\n'));
+    this.#inference = inference.url;
   }
 
   /** The next manifest, with these members changed, signed by all; the vault and the file have it. */
@@ -224,7 +209,7 @@ export class VaultScene {
       '--platform': this.places.platform,
       '--manifest': this.places.manifest,
       '--attestation': this.#attestation,
-      '--inference': 'http://127.0.0.1:9',
+      '--inference': this.#inference,
       '--brokers': `diagnostics=${this.#broker}`,
       '--vault-token': token,
       '--accounts': openAccounts(this.places).file,
@@ -291,10 +276,4 @@ export class VaultScene {
     this.root = encodeHex(await sha256(spki));
     this.#rootPem = `-----BEGIN CERTIFICATE-----\n${raw.toString('base64')}\n-----END CERTIFICATE-----\n`;
   }
-}
-
-function tenantKey(numbers: readonly number[]): JsonObject {
-  const versions = numbers.map((number) => [`${number}`, number.toString(16).padStart(32, '0')]);
-  const vault = { key: KEY, versions: Object.fromEntries(versions) as JsonObject };
-  return { owner: 'hospital', type: 'aes256', to: ['records'], vault };
 }
