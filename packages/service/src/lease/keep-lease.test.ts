@@ -63,12 +63,18 @@ describe('keepLease', () => {
       down,
       refuse('awaiting_witness'),
       refuse('secret_absent'),
+      refuse('vault_unauthorized'),
       release(1),
     ]);
     const lease = await keepLease(options);
     lease.stop();
-    assert.deepEqual(failures, ['broker_unreachable', 'awaiting_witness', 'secret_absent']);
-    assert.deepEqual(held, [undefined, undefined, undefined, undefined]);
+    assert.deepEqual(failures, [
+      'broker_unreachable',
+      'awaiting_witness',
+      'secret_absent',
+      'vault_unauthorized',
+    ]);
+    assert.deepEqual(held, [undefined, undefined, undefined, undefined, undefined]);
     assert.equal(lease.secret.epoch, 1);
   });
 
