@@ -13,7 +13,7 @@ import { ChannelError, createChannel } from '@cloister/channel';
 import { createRecordsClient, verifyService } from '@cloister/client';
 import { random, readTrust } from '../../apps/cli/src/local-trust.ts';
 import { ROOT } from '../../apps/cli/src/local/places.ts';
-import { makeVariant, removeVariant, type Variant } from '../../apps/cli/src/local/tamper.ts';
+import { makeVariant, removeVariant, type Variant } from '../../apps/cli/src/local/variant.ts';
 import { postgresMissing } from '../../packages/service/src/store/postgres-server.test.ts';
 import { agreedNow, publish, successorOf, until, withMeasurements } from './manifest-scene.ts';
 import { type Replica, type Scene, startScene } from './replicas-scene.ts';
@@ -32,6 +32,8 @@ describe('the next release of records', { skip: postgresMissing }, () => {
   let trust: TrustedManifest;
   let old: Replica;
   let next: Replica;
+  /** One that nobody has stopped. */
+  let forgotten: Replica;
   let token: string;
   let peer: VerifiedPeer;
 
@@ -154,9 +156,12 @@ describe('the next release of records', { skip: postgresMissing }, () => {
       Boolean,
     );
     scene.balancer.replicas = [next.port];
+    // As an operator does: what runs still, it finishes, and its connections end.
+    await old.stop();
+    forgotten = await scene.startReplica('forgotten');
     await agree(withMeasurements('records', () => [measured.next]));
     await until(
-      () => statusOf(old),
+      () => statusOf(forgotten),
       (status) => status === 503,
       10_000,
     );
@@ -184,7 +189,7 @@ describe('the next release of records', { skip: postgresMissing }, () => {
   });
 
   it('leaves nothing to the release before it, which is started again', async () => {
-    await old.kill();
+    await forgotten.kill();
     await assert.rejects(scene.startReplica('old'), /measurement_not_agreed/);
   });
 });

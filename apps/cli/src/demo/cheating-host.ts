@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Fetch } from '@cloister/channel';
 import type { Deployment } from '../local/deployment.ts';
-import { SHORT_LEASE } from '../local/deployment.ts';
-import type { Tamper } from '../local/tamper.ts';
+import { SHORT_LEASE, type Tamper } from '../local/tamper.ts';
 
 /** What the host of `records` does while the line runs, where it cheats by then. */
 export interface CheatingHost {

@@ -26,7 +26,7 @@ export function readComplaint(complaint: string): {
   readonly reason: string;
 } {
   const said = complaint.split('. ')[0] ?? '';
-  const code = /key broker is not trusted/.test(said)
+  const code = /key broker or vault is not trusted/.test(said)
     ? 'broker_not_trusted'
     : (Object.keys(WORDS).find((known) => said.includes(known)) ?? 'refused_to_start');
   const words = explainCode(code);

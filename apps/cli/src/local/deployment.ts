@@ -1,37 +1,32 @@
 import { mkdirSync } from 'node:fs';
-import { once } from 'node:events';
-import type { Server } from 'node:http';
 import type { Manifest } from '@cloister/attestation';
 import { createHttpClient } from '@cloister/service';
-import { CommandError } from '../command-error.ts';
 import type { Account } from './accounts.ts';
-import { writeBehindHospital } from './agreement.ts';
-import { startFreezingHost } from './freezing-host.ts';
-import { startHostileBrokers } from './hostile-brokers.ts';
-import type { LocalModel } from './model.ts';
+import { closeServer } from './close-server.ts';
 import { readIfThere } from './parties.ts';
-import {
-  BROKERS,
-  entryOf,
-  placesIn,
-  PROCESSES,
-  type BrokerParty,
-  type Places,
-  type ProcessName,
-} from './places.ts';
+import { BROKERS, placesIn, type BrokerParty, type Places, type ProcessName } from './places.ts';
 import { servePortal } from './portal-server.ts';
 import { anyPorts, type Ports } from './ports.ts';
 import { prepareDeployment, type Prepared } from './prepare.ts';
 import { sealLocalModel } from './seal-model.ts';
-import { Supervisor, type Running } from './supervisor.ts';
 import {
-  makeVariant,
-  removeVariant,
-  startTamperingHost,
+  brokerFlags,
+  cacheFlags,
+  inferenceFlags,
+  recordsFlags,
+  type Common,
+} from './service-flags.ts';
+import { ServiceProcesses } from './service-processes.ts';
+import {
+  agreementFor,
+  hostBeforeProvider,
+  modelFor,
+  needsProvider,
+  recordsSettingsFor,
+  variantFor,
   type Tamper,
-  type Variant,
-  type VariantOptions,
 } from './tamper.ts';
+import { makeVariant, removeVariant, type Variant, type VariantOptions } from './variant.ts';
 
 /** What to run, and where. */
 export interface DeploymentOptions {
@@ -99,113 +94,70 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   }
 }
 
-/** The processes of one deployment, and the order in which they start. */
+/** One deployment, and the order in which its parts start. */
 class LocalLine {
   readonly #options: DeploymentOptions;
   readonly #places: Places;
-  readonly #supervisor: Supervisor;
+  /** What ends it: the last to start is the first to end. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   readonly #transport = createHttpClient();
-  /** The processes that were started. */
-  readonly #names: ProcessName[] = [];
-  readonly #running = new Map<ProcessName, { running: Running; again: () => Promise<void> }>();
-  #variant: Variant | undefined;
-  #metrics: Ports | undefined;
 
   constructor(options: DeploymentOptions, places: Places) {
     this.#options = options;
     this.#places = places;
-    this.#supervisor = new Supervisor(places.logs, options.onExit);
-    this.#closers.push(() => this.#supervisor.stop());
   }
 
   async start(): Promise<Deployment> {
-    const { ports, portal, redis, tamper, tell } = this.#options;
-    this.#variant = variantOf(this.#options);
-    const variant = this.#variant;
-    if (variant !== undefined) this.#closers.unshift(() => removeVariant(variant));
-    this.#metrics = this.#options.metrics === true ? await anyPorts() : undefined;
+    const { ports, portal, tamper, tell } = this.#options;
     const places = this.#places;
+    const variant = this.#makeVariant();
     const prepared = await prepareDeployment({
       places,
       ports,
       origin: this.#origin,
       portal,
-      cache: redis !== undefined,
+      cache: this.#options.redis !== undefined,
       variant,
-      lease: tamper === 'stale-head' ? SHORT_LEASE : this.#options.lease,
-      quorum: tamper === 'manifest' ? 2 : undefined,
+      lease: this.#options.lease,
+      ...agreementFor(tamper),
       tell,
     });
+    const processes = new ServiceProcesses({
+      places,
+      ports,
+      origin: this.#origin,
+      variant,
+      metrics: this.#options.metrics === true ? await anyPorts() : undefined,
+      without: this.#options.without ?? [],
+      onExit: this.#options.onExit,
+    });
+    this.#closers.push(() => processes.stop());
+
     tell('starting the attestation service and the key brokers of hospital and provider');
-    const attestationUrl = await this.#via('attestation');
-    const brokers = {
-      hospital: await this.#via('broker-hospital'),
-      diagnostics: await this.#via('broker-diagnostics'),
-    };
-    await Promise.all([
-      this.#run('attestation', ['--manifest', places.manifest]),
-      ...BROKERS.map((party) => this.#runBroker(party, brokers, attestationUrl)),
-    ]);
-    await this.#sealModel(prepared, brokers.diagnostics);
-    tell("starting the provider's inference service and the platform's records service");
-    const provider = await this.#providerUrl();
-    const to = ['--attestation', attestationUrl];
-    const given = await this.#whatRecordsGets(prepared, brokers, attestationUrl);
-    await Promise.all([
-      this.#run('records', [
-        ...to,
-        '--brokers',
-        flagOf(given.brokers),
-        '--manifest',
-        given.manifest,
-        '--inference',
-        provider,
-        '--accounts',
-        prepared.accounts.file,
-        ...(redis === undefined
-          ? []
-          : ['--cache', await this.#via('cache'), '--cache-port', String(ports.gate)]),
-      ]),
-      ...(redis === undefined
-        ? []
-        : [
-            this.#run('cache', [
-              ...to,
-              '--brokers',
-              flagOf(brokers),
-              '--manifest',
-              places.manifest,
-              '--redis',
-              redis,
-              '--gate-port',
-              String(ports.gate),
-            ]),
-          ]),
-      ...(STOPPED_BEFORE.includes(tamper)
-        ? []
-        : [
-            this.#run('inference', [
-              ...to,
-              '--brokers',
-              flagOf(brokers),
-              '--manifest',
-              places.manifest,
-              '--model-store',
-              places.models,
-            ]),
-          ]),
-    ]);
-    const urls = {
-      attestation: urlOf(ports.attestation),
-      records: urlOf(ports.records),
-      ...(redis === undefined ? {} : { cache: { url: urlOf(ports.cache), port: ports.gate } }),
-      inference: tamper === undefined ? urlOf(ports.inference) : provider,
+    const common = {
+      manifest: places.manifest,
+      attestation: await this.#via('attestation'),
       brokers: {
-        hospital: urlOf(ports['broker-hospital']),
-        diagnostics: urlOf(ports['broker-diagnostics']),
+        hospital: await this.#via('broker-hospital'),
+        diagnostics: await this.#via('broker-diagnostics'),
       },
     };
+    await Promise.all([
+      processes.run('attestation', ['--manifest', places.manifest]),
+      ...BROKERS.map((party) => processes.run(`broker-${party}`, brokerFlags(party, common))),
+    ]);
+    await this.#sealModel(prepared, common.brokers.diagnostics);
+
+    tell("starting the provider's inference service and the platform's records service");
+    const provider = await this.#providerUrl();
+    await Promise.all([
+      this.#runRecords(processes, prepared, { common, provider }),
+      this.#runCache(processes, common),
+      needsProvider(tamper)
+        ? processes.run('inference', inferenceFlags(places.models, common))
+        : undefined,
+    ]);
+    const urls = this.#urls(provider);
     if (portal) await this.#servePortal(urls, prepared);
     return {
       urls,
@@ -213,8 +165,8 @@ class LocalLine {
       places,
       manifest: prepared.trust.manifest,
       accounts: prepared.accounts.accounts,
-      metrics: this.#metricsUrls(),
-      restart: (name, meanwhile) => this.#restart(name, meanwhile),
+      metrics: processes.metricsUrls(),
+      restart: (name, meanwhile) => processes.restart(name, meanwhile),
       stop: () => this.stop(),
     };
   }
@@ -234,89 +186,16 @@ class LocalLine {
     return this.#options.between?.(name, url) ?? Promise.resolve(url);
   }
 
-  async #run(name: ProcessName, args: readonly string[]): Promise<void> {
-    if (this.#options.without?.includes(name) === true) return;
-    const service = PROCESSES[name];
-    this.#names.push(name);
-    const variant = this.#variant?.service === service ? this.#variant : undefined;
-    const entry = variant?.entry ?? entryOf(service);
-    await this.#start(name, entry, [
-      ...(this.#metrics === undefined ? [] : ['--metrics-port', String(this.#metrics[name])]),
-      '--port',
-      String(this.#options.ports[name]),
-      '--data',
-      this.#places.data(name),
-      '--platform',
-      this.#places.platform,
-      '--portal-origin',
-      this.#origin,
-      ...args,
-    ]);
-  }
-
-  async #start(name: ProcessName, entry: string, args: readonly string[]): Promise<void> {
-    const running = await this.#supervisor.start(name, entry, args);
-    this.#running.set(name, { running, again: () => this.#start(name, entry, args) });
-  }
-
-  async #restart(name: ProcessName, meanwhile: () => void): Promise<void> {
-    const found = this.#running.get(name);
-    if (found === undefined) throw new CommandError(`${name} does not run`);
-    await found.running.stop();
-    meanwhile();
-    await found.again();
-  }
-
-  /** What its host gives to `records`: as agreed, unless that is where somebody cheats. */
-  async #whatRecordsGets(
-    { parties }: Prepared,
-    brokers: Readonly<Record<BrokerParty, string>>,
-    attestation: string,
-  ): Promise<{ manifest: string; brokers: Readonly<Record<BrokerParty, string>> }> {
-    const places = this.#places;
-    const { tamper, ports } = this.#options;
-    const honest = { manifest: places.manifest, brokers };
-    if (tamper === 'manifest')
-      return { ...honest, manifest: await writeBehindHospital(places, parties) };
-    if (tamper === 'stale-head') {
-      const host = await startFreezingHost(brokers.hospital);
-      this.#closers.push(() => closeServer(host.server));
-      return { ...honest, brokers: { ...brokers, hospital: host.url } };
-    }
-    if (tamper !== 'broker' && tamper !== 'config') return honest;
-    return startHostileBrokers({
-      places,
-      ports,
-      origin: this.#origin,
-      attestation,
-      // For `broker`: genuine, with keys of its own. For `config`: with an agreement of their own too.
-      agreement: tamper === 'config',
-      start: (name, args) => this.#supervisor.start(name, entryOf('key-broker'), args),
-      genuine: brokers,
-    });
-  }
-
-  #runBroker(
-    party: BrokerParty,
-    brokers: Readonly<Record<BrokerParty, string>>,
-    attestation: string,
-  ): Promise<void> {
-    const witness = party === 'hospital' ? brokers.diagnostics : brokers.hospital;
-    return this.#run(`broker-${party}`, [
-      '--manifest',
-      this.#places.manifest,
-      '--party',
-      party,
-      '--witness',
-      witness,
-      '--attestation',
-      attestation,
-    ]);
+  #makeVariant(): Variant | undefined {
+    const options = this.#options.variant ?? variantFor(this.#options.tamper);
+    if (options === undefined) return undefined;
+    const variant = makeVariant(options);
+    this.#closers.push(() => removeVariant(variant));
+    return variant;
   }
 
   #sealModel({ model, parties, trust }: Prepared, url: string): Promise<void> {
-    const given = this.#options.tamper === 'model' ? flipBit(model) : model;
-    return sealLocalModel(this.#places, given, {
+    return sealLocalModel(this.#places, modelFor(this.#options.tamper, model), {
       url,
       manifest: trust,
       party: parties.diagnostics,
@@ -326,12 +205,54 @@ class LocalLine {
 
   /** Where `records` reaches the provider: through a host that alters its evidence, if one cheats. */
   async #providerUrl(): Promise<string> {
-    const { tamper } = this.#options;
     const url = await this.#via('inference');
-    if (tamper !== 'quote' && tamper !== 'token') return url;
-    const host = await startTamperingHost(url, tamper);
-    this.#closers.push(() => closeServer(host.server));
+    const host = await hostBeforeProvider(this.#options.tamper, url);
+    if (host === undefined) return url;
+    this.#closers.push(() => host.close());
     return host.url;
+  }
+
+  /** Starts `records` with what its host gives it: as agreed, unless that is where somebody cheats. */
+  async #runRecords(
+    processes: ServiceProcesses,
+    prepared: Prepared,
+    { common, provider }: { readonly common: Common; readonly provider: string },
+  ): Promise<void> {
+    const { tamper, redis, ports } = this.#options;
+    const { host, ...given } = await recordsSettingsFor(tamper, prepared, {
+      places: this.#places,
+      ports,
+      origin: this.#origin,
+      attestation: common.attestation,
+      start: (name, flags) => processes.runForeignBroker(name, flags),
+      genuine: common.brokers,
+    });
+    if (host !== undefined) this.#closers.push(() => host.close());
+    const cache =
+      redis === undefined ? undefined : { url: await this.#via('cache'), port: ports.gate };
+    const accounts = prepared.accounts.file;
+    const flags = recordsFlags({ provider, accounts, cache }, { ...common, ...given });
+    await processes.run('records', flags);
+  }
+
+  async #runCache(processes: ServiceProcesses, common: Common): Promise<void> {
+    const { redis, ports } = this.#options;
+    if (redis === undefined) return;
+    await processes.run('cache', cacheFlags({ redis, port: ports.gate }, common));
+  }
+
+  #urls(provider: string): Deployment['urls'] {
+    const { ports, redis, tamper } = this.#options;
+    return {
+      attestation: urlOf(ports.attestation),
+      records: urlOf(ports.records),
+      ...(redis === undefined ? {} : { cache: { url: urlOf(ports.cache), port: ports.gate } }),
+      inference: tamper === undefined ? urlOf(ports.inference) : provider,
+      brokers: {
+        hospital: urlOf(ports['broker-hospital']),
+        diagnostics: urlOf(ports['broker-diagnostics']),
+      },
+    };
   }
 
   async #servePortal(urls: Deployment['urls'], { trust }: Prepared): Promise<void> {
@@ -351,49 +272,6 @@ class LocalLine {
     });
     this.#closers.push(() => closeServer(server));
   }
-
-  #metricsUrls(): readonly string[] {
-    const ports = this.#metrics;
-    if (ports === undefined) return [];
-    return this.#names.map((name) => urlOf(ports[name]));
-  }
 }
-
-/** Where it is seen that heads grow old: an agreement by which that takes seconds. */
-export const SHORT_LEASE = 8;
-/** Where somebody cheats before the provider is asked, it need not run. */
-const STOPPED_BEFORE: readonly (Tamper | undefined)[] = [
-  'config',
-  'broker',
-  'manifest',
-  'rollback',
-  'stale-head',
-];
 
 const urlOf = (port: number): string => `http://127.0.0.1:${port}`;
-
-function flagOf(brokers: Readonly<Record<BrokerParty, string>>): string {
-  return BROKERS.map((party) => `${party}=${brokers[party]}`).join(',');
-}
-
-function variantOf({ tamper, variant }: DeploymentOptions): Variant | undefined {
-  if (variant !== undefined) return makeVariant(variant);
-  const service = 'inference';
-  if (tamper === 'measurement') return makeVariant({ service, change: 'own-keys', agreed: false });
-  if (tamper === 'receipt') return makeVariant({ service, change: 'receipt', agreed: true });
-  return undefined;
-}
-
-/** The model with one bit of its weights flipped: it would load, and answer something else. */
-function flipBit(model: LocalModel): LocalModel {
-  const bytes = Uint8Array.from(model.model);
-  const at = bytes.length >> 1;
-  bytes[at] = (bytes[at] ?? 0) ^ 1;
-  return { ...model, model: bytes };
-}
-
-async function closeServer(server: Server): Promise<void> {
-  server.closeAllConnections();
-  server.close();
-  await once(server, 'close');
-}

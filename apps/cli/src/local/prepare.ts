@@ -11,7 +11,7 @@ import { buildPortal } from './portal-build.ts';
 import { hashPortalBuild } from './portal-server.ts';
 import type { Ports } from './ports.ts';
 import { prepareBrokerKey, prepareIssuerKeys } from './prepare-keys.ts';
-import type { Variant } from './tamper.ts';
+import type { Variant } from './variant.ts';
 
 /** What is to be prepared. */
 export interface PrepareOptions {
