@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, globSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseManifestFile, type ManifestFile } from '@cloister/attestation';
+import { join } from 'node:path';
 import {
   createIdentity,
   createSimulatedAttester,
-  measureService,
+  measureOwnService,
   openSealedSecrets,
   openSimulatedPlatform,
   PRODUCT_IDS,
@@ -17,19 +14,20 @@ import { createChannelKeys } from '@cloister/channel';
 import { createAttestationClient } from '@cloister/client';
 import type { Random } from '@cloister/sealing';
 import {
-  ConfigError,
   createHttpClient,
   createLog,
   createMetrics,
   errorCode,
   errorPlace,
   loadConfig,
+  needed,
   nodeChannelPrimitives,
   opaqueId,
   openStore,
   routeTemplate,
   runMain,
   serve,
+  serveMetrics,
   silenceExpectedWarnings,
   untilSignal,
   type Serving,
@@ -45,6 +43,7 @@ import type { Events } from './events.ts';
 import { askReplica } from './recovery/ask-replica.ts';
 import { vaultRoutes } from './routes/vault.ts';
 import { serveVault } from './serve-vault.ts';
+import { readManifestFiles, takeManifests } from './trust/manifest-files.ts';
 import { openVaultSigner } from './vault/vault-certificate.ts';
 
 const SERVICE = 'key-broker';
@@ -60,7 +59,7 @@ await runMain(process, async () => {
     args: process.argv.slice(2),
     readFile: (path) => readFile(path, 'utf8'),
   });
-  const data = config.data ?? missing('data');
+  const data = needed(config.data, 'data');
   await mkdir(data, { recursive: true, mode: 0o700 });
   const store = await openStore(config.store ?? join(data, 'broker.db'), {
     schema: `broker_${config.party.replaceAll('-', '_')}`.slice(0, 40),
@@ -73,7 +72,7 @@ await runMain(process, async () => {
 });
 
 async function run(config: Config, data: string, store: Store): Promise<void> {
-  const platform = await openSimulatedPlatform(config.platform ?? missing('platform'));
+  const platform = await openSimulatedPlatform(needed(config.platform, 'platform'));
   const isvProdId = PRODUCT_IDS[SERVICE];
   const folder = join(data, 'secrets');
   const sealing = { folder, platform, mrsigner: SIMULATED_MRSIGNER, isvProdId };
@@ -103,14 +102,12 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
     transport.close();
     return;
   }
-  const mrenclave = await measureService({
-    root: rootAbove(here()),
-    service: SERVICE,
-    folder: here(),
-  });
+  const mrenclave = await measureOwnService(import.meta.url, SERVICE);
   const attester = createSimulatedAttester({ platform, mrenclave, isvProdId });
   log('starting', { simulated: attester.format === 'simulated-sgx-quote' });
-  await takeManifests(broker, await manifestFiles(config));
+  await takeManifests(broker, await readManifestFiles(config), (error) =>
+    log('manifest_refused', { code: errorCode(error) }),
+  );
   const channelKeys = await createChannelKeys({
     kem: 'x-wing',
     keyId: 1,
@@ -150,7 +147,7 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
     quote: identity,
     channelKeys,
     collateral: collateralOf(platform, issuer),
-    fetchIssuerKeys: () => (issuer ?? missing('attestation')).certs(),
+    fetchIssuerKeys: () => needed(issuer, 'attestation').certs(),
     issuer: () => publicUrl,
     origins: config.portalOrigin,
     log,
@@ -159,9 +156,7 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
   });
   const serving = await serve({ app, port: config.port, host: config.host });
   publicUrl = config.publicUrl ?? serving.url;
-  const others: (Serving | undefined)[] = [];
-  if (config.metricsPort !== undefined)
-    others.push(await serve({ app: metrics.app, port: config.metricsPort, host: config.host }));
+  const others: (Serving | undefined)[] = [await serveMetrics(metrics, config)];
   if (vault !== undefined && signer !== undefined && config.vaultPort !== undefined) {
     const routes = vaultRoutes(vault, () => vaultUrl);
     const shown = await serveVault(routes, signer, { port: config.vaultPort, host: config.host });
@@ -199,45 +194,4 @@ async function run(config: Config, data: string, store: Store): Promise<void> {
   broker.heads.close();
   await Promise.all([serving.close(), ...others.map((other) => other?.close())]);
   transport.close();
-}
-
-/** The manifest files that the host gave, in the order of their serials. */
-async function manifestFiles({ manifest, manifests }: Config): Promise<readonly ManifestFile[]> {
-  const paths = [
-    ...(manifests === undefined ? [] : globSync(join(manifests, '*.json'))),
-    ...(manifest === undefined ? [] : [manifest]),
-  ];
-  const files = await Promise.all(
-    paths.map(async (path) => parseManifestFile(await readFile(path, 'utf8'))),
-  );
-  return files.toSorted((a, b) => a.manifest.serial - b.manifest.serial);
-}
-
-/** Takes those in that follow; one that is refused changes nothing, and does not stop the broker. */
-async function takeManifests(broker: Broker, files: readonly ManifestFile[]): Promise<void> {
-  for (const file of files) {
-    if (broker.opened === undefined) return;
-    if (file.manifest.serial <= (broker.trust?.manifest.serial ?? 0)) continue;
-    try {
-      await broker.activate(file);
-    } catch (error) {
-      log('manifest_refused', { code: errorCode(error) });
-    }
-  }
-}
-
-function missing(setting: string): never {
-  throw new ConfigError(`${setting}: needed`);
-}
-
-function here(): string {
-  return fileURLToPath(new URL('..', import.meta.url));
-}
-
-/** The repository's root: the nearest folder above with a lockfile. */
-function rootAbove(folder: string): string {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, 'package-lock.json'))) return at;
-    if (dirname(at) === at) throw new ConfigError('sources: no lockfile above this service');
-  }
 }
