@@ -103,7 +103,8 @@ describe('the next release of records', { skip: postgresMissing }, () => {
             body: JSON.stringify(patient(mrn)),
           });
           try {
-            const { status } = await fetch(request);
+            // With If-None-Exist nothing is done twice.
+            const { status } = await fetch(request, { repeatable: true });
             return status < 300 ? status : undefined;
           } catch (error) {
             if (error instanceof ChannelError) return undefined;
