@@ -44,6 +44,7 @@ export function createRedisLink(options: RedisLinkOptions): RedisLink {
   let failedAt = -Infinity;
   let isClosed = false;
   let renewal: NodeJS.Timeout | undefined;
+  let relistening: NodeJS.Timeout | undefined;
 
   const hear = (push: readonly RespReply[]): void => {
     const [kind, channel, message] = push.map((part) =>
@@ -100,7 +101,7 @@ export function createRedisLink(options: RedisLinkOptions): RedisLink {
     const lost = (error: unknown): void => {
       if (current === attempt) drop(error);
       // Whoever listens wants to hear again, without asking.
-      if (listeners.size > 0 && !isClosed) setTimeout(() => void listenAgain(), BACKOFF_MS).unref();
+      listenLater();
     };
     attempt.then(
       (connection) =>
@@ -109,17 +110,20 @@ export function createRedisLink(options: RedisLinkOptions): RedisLink {
     );
     return attempt;
   };
-  const listenAgain = async (): Promise<void> => {
+  const listenLater = (): void => {
     if (listeners.size === 0 || isClosed) return;
-    // A failure has set the next attempt off already.
-    await connected().catch(() => undefined);
+    relistening ??= setTimeout(() => {
+      relistening = undefined;
+      // Also where it is too soon for the next attempt by a hair: timers are not that exact.
+      connected().catch(listenLater);
+    }, BACKOFF_MS).unref();
   };
   const listen = async (channel: string): Promise<void> => {
     try {
       await (await reach()).send(['SUBSCRIBE', channel]);
     } catch (error) {
       if (error instanceof UnavailableError) {
-        setTimeout(() => void listenAgain(), BACKOFF_MS).unref();
+        listenLater();
         return;
       }
       listeners.delete(channel);
@@ -154,6 +158,7 @@ export function createRedisLink(options: RedisLinkOptions): RedisLink {
     async close() {
       isClosed = true;
       clearTimeout(renewal);
+      clearTimeout(relistening);
       const connection = await current?.catch(() => undefined);
       connection?.close();
     },

@@ -15,7 +15,8 @@ export function guardByLeases(
       const over = leases.find((lease) => !lease.isRunning());
       if (over === undefined) return gateway.handle(request);
       const why = `the lease on ${over.name} was not renewed by whoever keeps it`;
-      return problem(503, 'lease_over', why);
+      // Behind a balancer the next connection is another replica's.
+      return problem(503, 'lease_over', why, { connection: 'close' });
     },
   };
 }

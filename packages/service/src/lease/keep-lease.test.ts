@@ -186,6 +186,7 @@ describe('guardByLeases', () => {
     runs = false;
     const refused = await ask();
     assert.equal(refused.status, 503);
+    assert.equal(refused.headers.get('connection'), 'close');
     assert.match(await refused.text(), /lease_over.*tenant-key/);
   });
 });
