@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import {
+  type DeepReadonly,
   brokersSetting,
   integerSetting,
   pathSetting,
@@ -50,3 +51,6 @@ export const configSchema = v.strictObject({
 /** The database `cloister` of the user `cloister` on a server behind a UNIX socket. */
 const socketUrl = (folder: string): string =>
   `postgres://cloister@localhost/cloister?host=${encodeURIComponent(folder)}`;
+
+/** The settings as they were read. */
+export type Config = DeepReadonly<v.InferOutput<typeof configSchema>>;

@@ -50,7 +50,7 @@ function useOwnKeys(service: ServiceName, source: string): void {
   const file = join(source, 'trust', records ? 'open-releases.ts' : 'open-release.ts');
   edit(file, (text) => `${text.replace('keepLease({', 'keepOwnKey({')}${OWN_KEY}`);
   if (!records) return;
-  edit(join(source, 'main.ts'), (text) =>
+  edit(join(source, 'start', 'open-records.ts'), (text) =>
     text.replace(
       '    anchor,\n',
       '    anchor: { read: async () => undefined, advance: async () => true },\n',

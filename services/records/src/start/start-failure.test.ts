@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { TamperedError } from '@cloister/sealing';
 import { ConfigError, StoreError } from '@cloister/service';
-import { memoryAnchor, memoryServer, copyStore, openReplica } from '../tools/test-replicas.ts';
+import { memoryAnchor, memoryServer, copyStore, openReplica } from '../../tools/test-replicas.ts';
 import { startFailure } from './start-failure.ts';
-import { watchFile } from './store/file-watch.ts';
-import type { Ledger } from './store/ledger.ts';
-import { RolledBackError } from './store/rolled-back-error.ts';
+import { watchFile } from '../store/file-watch.ts';
+import type { Ledger } from '../store/ledger.ts';
+import { RolledBackError } from '../store/rolled-back-error.ts';
 
 const add = (ledger: Ledger, id: string) =>
   ledger.commit([{ type: 'Patient', id, patient: id, content: { resourceType: 'Patient' } }]);

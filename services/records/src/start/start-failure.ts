@@ -1,7 +1,7 @@
 import { TamperedError } from '@cloister/sealing';
 import { ConfigError, errorCode, errorPlace, StoreError } from '@cloister/service';
-import { ANCHOR_NAME, restoreStatement } from './restore/restore-order.ts';
-import { RolledBackError } from './store/rolled-back-error.ts';
+import { ANCHOR_NAME, restoreStatement } from '../restore/restore-order.ts';
+import { RolledBackError } from '../store/rolled-back-error.ts';
 
 /** Exit code of a start that found the data to be not what was written. */
 const TAMPERED = 3;
