@@ -95,9 +95,9 @@ export const OTHER_TARGETS: readonly Target[] = [
     seeds: () => hexInVectors('protocol/bhttp-rfc9292.json', 'hex').slice(0, 24),
     maxLength: 16_384,
     run: (input) => {
-      const { message } = decodeMessage(input);
+      const { message } = decodeMessage([input]);
       // What was read can be written, and then says the same.
-      const again = decodeMessage(encodeMessage(message)).message;
+      const again = decodeMessage([encodeMessage(message)]).message;
       if (JSON.stringify(again) !== JSON.stringify(message))
         throw new RangeError('another message');
     },

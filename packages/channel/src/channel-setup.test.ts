@@ -121,7 +121,7 @@ export async function sendRaw({ keys, gateway }: Setup, plaintext: Bytes) {
   const sealed = concatBytes(...(await sealRequest(sender, [plaintext])));
   const outside = await gateway.handle(outerPost(sealed));
   const body = new Uint8Array(await outside.arrayBuffer());
-  const { message } = decodeMessage(await openResponse(sender, body));
+  const { message } = decodeMessage(await openResponse(sender, [body]));
   assert.ok(message.kind === 'response');
   const text = new TextDecoder().decode(message.content);
   return { outside, message, text, sealed };

@@ -261,7 +261,7 @@ async function sendRaw(to: Chunked, message: AsyncIterable<Bytes>) {
     'answer',
   );
   const open = await createResponseOpener(sending, await reader.bytes(32));
-  const { message: answer } = decodeMessage(await collect(openChunks(reader, open)));
+  const { message: answer } = decodeMessage([await collect(openChunks(reader, open))]);
   assert.ok(answer.kind === 'response');
   return { status: answer.status, text: new TextDecoder().decode(answer.content), answer };
 }

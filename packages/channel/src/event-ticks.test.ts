@@ -46,7 +46,7 @@ async function ticksOf(...texts: readonly string[]): Promise<Bytes[]> {
 }
 
 const contentOf = (chunks: readonly Bytes[]) => {
-  const { message } = decodeMessage(concatBytes(...chunks));
+  const { message } = decodeMessage([concatBytes(...chunks)]);
   assert.ok(message.kind === 'response');
   assert.deepEqual(message.headers, head.headers);
   return text(message.content);
@@ -121,7 +121,7 @@ describe('encodeTicks', () => {
       const chunks: Bytes[] = [];
       for await (const group of encodeTicks(large, each('data: a\n\n'), undefined))
         chunks.push(concatBytes(...group));
-      const { message } = decodeMessage(concatBytes(...chunks));
+      const { message } = decodeMessage([concatBytes(...chunks)]);
       assert.deepEqual(eventsOf(text(message.content)), ['a']);
       assert.equal((chunks[0]?.length ?? 1) % (TICK_SIZE + 2), 0);
     }

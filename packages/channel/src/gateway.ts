@@ -42,7 +42,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const pieces = await readPieces(wireBodyOf(request), maxRequestBytes);
     if (pieces === undefined) return tooLarge();
     const owned = ownsWireBody(request);
-    const opened = await scratch.with({ pieces, owned }, (whole) => openRequest(whole, keys()));
+    const opened = await scratch.with({ pieces, owned }, (few) => openRequest(few, keys()));
     return opened === undefined ? keyProblem() : answerOpened(opened, request.signal);
   }
 

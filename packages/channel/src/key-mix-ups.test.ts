@@ -90,12 +90,15 @@ describe('key mix-ups', () => {
   it('a key is opened under its own KEM only, and its own suite', async () => {
     const keys = await createChannelKeys({ kem: 'x-wing', keyId: 5 });
     const good = await sealTo(keys);
-    assert.ok(await openRequest(good, [keys]));
+    assert.ok(await openRequest([good], [keys]));
     for (const kem of CLASSICAL)
-      assert.equal(await openRequest(await sealTo(keys, { kem: KEM_IDS[kem] }), [keys]), undefined);
+      assert.equal(
+        await openRequest([await sealTo(keys, { kem: KEM_IDS[kem] })], [keys]),
+        undefined,
+      );
     const [hkdfSha512, chaCha20] = [3, 3];
-    assert.equal(await openRequest(await sealTo(keys, { kdf: hkdfSha512 }), [keys]), undefined);
-    assert.equal(await openRequest(await sealTo(keys, { aead: chaCha20 }), [keys]), undefined);
+    assert.equal(await openRequest([await sealTo(keys, { kdf: hkdfSha512 })], [keys]), undefined);
+    assert.equal(await openRequest([await sealTo(keys, { aead: chaCha20 })], [keys]), undefined);
   });
 
   it('of two keys with different ids, each opens what names it and nothing else', async () => {
@@ -104,10 +107,10 @@ describe('key mix-ups', () => {
       createChannelKeys({ kem: 'x-wing', keyId: 2 }),
     ]);
     const toOne = await sealTo(one);
-    assert.equal((await openRequest(toOne, [two, one]))?.keys, one);
+    assert.equal((await openRequest([toOne], [two, one]))?.keys, one);
     const renamed = toOne.slice();
     renamed[0] = 2;
-    assert.equal(await openRequest(renamed, [two, one]), undefined);
+    assert.equal(await openRequest([renamed], [two, one]), undefined);
   });
 
   it('a request that was sealed to the key of a host is opened by nobody', async () => {

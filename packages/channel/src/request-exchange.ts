@@ -69,7 +69,7 @@ export async function exchangeWhole(
   if (encapsulated === undefined) throw new ChannelError('answer_too_large');
   const response = await options.scratch.with(
     { pieces: encapsulated, owned: answer.owned === true },
-    (whole) => openAnswer(sender, whole),
+    (few) => openAnswer(sender, few),
   );
   const gatewayTime = refusedClock(response, response.content);
   return gatewayTime === undefined
@@ -114,8 +114,11 @@ export async function send(
   }
 }
 
-async function openAnswer(sender: RequestSender, encapsulated: Bytes): Promise<BinaryResponse> {
-  let plaintext: Bytes;
+async function openAnswer(
+  sender: RequestSender,
+  encapsulated: readonly Bytes[],
+): Promise<BinaryResponse> {
+  let plaintext: readonly Bytes[];
   try {
     plaintext = await openResponse(sender, encapsulated);
   } catch (cause) {

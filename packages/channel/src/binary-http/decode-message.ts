@@ -1,5 +1,6 @@
-import { asBytes, type Bytes } from '@cloister/bytes';
+import type { Bytes } from '@cloister/bytes';
 import { joinPieces } from '../wire/byte-stream.ts';
+import { PieceReader } from '../wire/piece-reader.ts';
 import type { BinaryMessage } from './message.ts';
 import { failMessage, readFields, readStart, readVarint, type Step } from './parse-steps.ts';
 
@@ -20,22 +21,19 @@ export interface DecodedMessage {
  * Reads a message of binary HTTP (RFC 9292) in either framing. Sections left out at the end count as
  * empty (section 3.8, and as in RFC 9458 the header section too); one that was begun must be complete,
  * and what follows must be zeros. So length says nothing about completeness: the encapsulation does.
- * Contents of known length are a view of `bytes`, not a copy.
+ * Contents of known length that stand in one piece are a view of it, not a copy.
  */
-export function decodeMessage(bytes: Uint8Array): DecodedMessage {
-  const whole = asBytes(bytes);
-  let at = 0;
+export function decodeMessage(pieces: readonly Bytes[]): DecodedMessage {
+  const whole = new PieceReader(pieces);
   function run<T>(step: Step<T>): T {
     let state = step.next();
-    while (state.done !== true) {
-      if (state.value > whole.length - at) failMessage('truncated');
-      state = step.next(whole.subarray(at, (at += state.value)));
-    }
+    while (state.done !== true)
+      state = step.next(whole.take(state.value) ?? failMessage('truncated'));
     return state.value;
   }
   const omittedSections: OmittedSection[] = [];
   function section<T>(name: OmittedSection, read: () => Step<T>, empty: T): T {
-    if (at < whole.length) return run(read());
+    if (whole.remaining > 0) return run(read());
     omittedSections.push(name);
     return empty;
   }
@@ -44,13 +42,13 @@ export function decodeMessage(bytes: Uint8Array): DecodedMessage {
   const headers = section('headers', () => readFields(known), []);
   const content = section('content', () => readContent(known), EMPTY);
   const trailers = section('trailers', () => readFields(known), []);
-  const padding = whole.subarray(at);
-  if (!isPadding(padding)) failMessage('trailing_bytes');
+  const paddingBytes = whole.remaining;
+  if (!whole.rest().every(isPadding)) failMessage('trailing_bytes');
   return {
     message: { ...start, headers, content, trailers },
     framing: known ? 'known' : 'indeterminate',
     omittedSections,
-    paddingBytes: padding.length,
+    paddingBytes,
   };
 }
 

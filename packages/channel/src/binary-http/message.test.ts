@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { concatBytes, decodeHex, encodeHex, encodeUtf8, MalformedError } from '@cloister/bytes';
+import {
+  asBytes,
+  concatBytes,
+  decodeHex,
+  encodeHex,
+  encodeUtf8,
+  MalformedError,
+} from '@cloister/bytes';
 import { BHttpDecoder, BHttpEncoder } from 'bhttp-js';
 import * as fc from 'fast-check';
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
@@ -36,7 +43,7 @@ interface Vectors {
 const EMPTY: Vectors = { examples: [], invalid: [], truncation: {} };
 
 function flatten(bytes: Uint8Array): unknown {
-  const { message, framing, omittedSections, paddingBytes } = decodeMessage(bytes);
+  const { message, framing, omittedSections, paddingBytes } = decodeMessage([asBytes(bytes)]);
   return {
     ...message,
     content: decodeLatin1(message.content),
@@ -78,9 +85,9 @@ describe('binary HTTP vectors', { skip: sharedMissing }, () => {
     it(name, () => assert.deepEqual(flatten(decodeHex(hex)), decoded));
 
     it(`${name}: the same message again in known-length form`, () => {
-      const { message } = decodeMessage(decodeHex(hex));
+      const { message } = decodeMessage([decodeHex(hex)]);
       const again = encodeMessage(message);
-      assert.deepEqual(decodeMessage(again).message, message);
+      assert.deepEqual(decodeMessage([again]).message, message);
       const whole = decoded.framing === 'known' && decoded.paddingBytes === 0;
       if (whole && decoded.omittedSections === undefined) assert.equal(encodeHex(again), hex);
     });
@@ -88,7 +95,7 @@ describe('binary HTTP vectors', { skip: sharedMissing }, () => {
 
   for (const { name, hex } of vectors.invalid) {
     it(`refuses: ${name}`, () =>
-      assert.throws(() => decodeMessage(decodeHex(hex)), MalformedError));
+      assert.throws(() => decodeMessage([decodeHex(hex)]), MalformedError));
   }
 
   for (const [name, { length, validPrefixLengths }] of Object.entries(vectors.truncation)) {
@@ -99,7 +106,7 @@ describe('binary HTTP vectors', { skip: sharedMissing }, () => {
       const valid: number[] = [];
       for (let n = 0; n < length; n++) {
         try {
-          decodeMessage(whole.subarray(0, n));
+          decodeMessage([whole.subarray(0, n)]);
           valid.push(n);
         } catch (error) {
           assert.ok(error instanceof MalformedError);
@@ -113,10 +120,10 @@ describe('binary HTTP vectors', { skip: sharedMissing }, () => {
 describe('encodeMessage', () => {
   for (const message of [request, response]) {
     it(`writes a ${message.kind} that decodes to itself, padded or not`, () => {
-      assert.deepEqual(decodeMessage(encodeMessage(message)).message, message);
+      assert.deepEqual(decodeMessage([encodeMessage(message)]).message, message);
       const padded = encodeMessage(message, paddedLength);
       assert.equal(padded.length, 4096);
-      const { message: decoded, paddingBytes } = decodeMessage(padded);
+      const { message: decoded, paddingBytes } = decodeMessage([padded]);
       assert.deepEqual(decoded, message);
       assert.equal(paddingBytes, 4096 - encodeMessage(message).length);
     });
@@ -140,13 +147,13 @@ describe('encodeMessage', () => {
     const theirs = await encoder.encodeRequest(
       new Request(url, { method: 'PUT', body: 'body', headers }),
     );
-    const { message } = decodeMessage(theirs);
+    const { message } = decodeMessage([asBytes(theirs)]);
     assert.ok(message.kind === 'request');
     assert.equal(message.path, '/fhir');
     assert.equal(decodeLatin1(message.content), 'body');
     assert.ok(message.headers.some(([name, value]) => name === 'x-a' && value === 'b'));
     const answer = await encoder.encodeResponse(new Response('gone', { status: 410, headers }));
-    const decoded = decodeMessage(answer).message;
+    const decoded = decodeMessage([asBytes(answer)]).message;
     assert.ok(decoded.kind === 'response');
     assert.equal(decoded.status, 410);
     assert.equal(decodeLatin1(decoded.content), 'gone');
@@ -172,7 +179,7 @@ describe('decodeMessage', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
-          decodeMessage(bytes);
+          decodeMessage([bytes]);
         } catch (error) {
           assert.ok(error instanceof MalformedError);
         }
@@ -188,7 +195,7 @@ describe('decodeMessage', () => {
         const bytes = good.slice();
         bytes[at] = byte;
         try {
-          decodeMessage(bytes);
+          decodeMessage([bytes]);
         } catch (error) {
           assert.ok(error instanceof MalformedError);
         }
@@ -202,22 +209,22 @@ describe('decodeMessage', () => {
     const lines = new Uint8Array(399_999);
     for (let i = 0; i < lines.length; i += 3) lines.set([1, 0x61, 0], i);
     const known = concatBytes(Uint8Array.of(0), control, decodeHex('80061a7f'), lines);
-    assert.throws(() => decodeMessage(known), { code: 'too_large' });
+    assert.throws(() => decodeMessage([known]), { code: 'too_large' });
     const indeterminate = concatBytes(Uint8Array.of(2), control, lines);
-    assert.throws(() => decodeMessage(indeterminate), { code: 'too_large' });
+    assert.throws(() => decodeMessage([indeterminate]), { code: 'too_large' });
   });
 
   it('refuses endless informational responses', () => {
     const one = decodeHex('406600');
     const many = concatBytes(Uint8Array.of(1), ...Array.from({ length: 17 }, () => one));
-    assert.throws(() => decodeMessage(many), { code: 'too_large' });
+    assert.throws(() => decodeMessage([many]), { code: 'too_large' });
   });
 
   it('reads varints of every size, also longer than they need to be', () => {
     const content = encodeUtf8('x');
     for (const length of ['01', '4001', '80000001', 'c000000000000001']) {
       const bytes = concatBytes(decodeHex(`0140c800${length}`), content);
-      assert.deepEqual(decodeMessage(bytes).message.content, content);
+      assert.deepEqual(decodeMessage([bytes]).message.content, content);
     }
   });
 
@@ -228,10 +235,10 @@ describe('decodeMessage', () => {
         const memory = new Uint8Array(shift + plain.length + padding);
         const bytes = memory.subarray(shift);
         bytes.set(plain);
-        assert.equal(decodeMessage(bytes).paddingBytes, padding);
+        assert.equal(decodeMessage([bytes]).paddingBytes, padding);
         for (let at = plain.length; at < bytes.length; at++) {
           bytes[at] = 1;
-          assert.throws(() => decodeMessage(bytes), { code: 'trailing_bytes' });
+          assert.throws(() => decodeMessage([bytes]), { code: 'trailing_bytes' });
           bytes[at] = 0;
         }
       }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { type Bytes, concatBytes, decodeHex, encodeUtf8, MalformedError } from '@cloister/bytes';
+import {
+  asBytes,
+  type Bytes,
+  concatBytes,
+  decodeHex,
+  encodeUtf8,
+  MalformedError,
+} from '@cloister/bytes';
 import * as fc from 'fast-check';
 import { shared, sharedMissing } from '../../../../tests/shared.ts';
 import { paddedLength } from '../padding.ts';
@@ -42,7 +49,7 @@ async function streamed(bytes: Uint8Array, size: number): Promise<BinaryMessage 
 
 function whole(bytes: Uint8Array): BinaryMessage | string {
   try {
-    const { message } = decodeMessage(bytes);
+    const { message } = decodeMessage([asBytes(bytes)]);
     return { ...message, content: message.content.slice() };
   } catch (error) {
     assert.ok(error instanceof MalformedError);
@@ -137,7 +144,7 @@ describe('encodeStream', () => {
       const content = new Uint8Array(size).fill(7);
       const bytes = await collect(encodeStream(head, inPieces(content, 5000), paddedLength));
       const expected = { ...head, content, trailers: [] };
-      assert.deepEqual(decodeMessage(bytes).message, expected);
+      assert.deepEqual(decodeMessage([bytes]).message, expected);
       assert.deepEqual(await streamed(bytes, 999), expected);
       assert.equal(bytes.length, paddedLength(bytes.length), String(size));
     }
@@ -152,7 +159,7 @@ describe('encodeStream', () => {
     } as const;
     const bytes = await collect(encodeStream(response, inPieces(encodeUtf8('no'), 1), (n) => n));
     const expected = { ...response, content: encodeUtf8('no'), trailers: [] };
-    assert.deepEqual(decodeMessage(bytes).message, expected);
+    assert.deepEqual(decodeMessage([bytes]).message, expected);
   });
 
   it('leaves out empty pieces, which would end the content', async () => {
@@ -161,6 +168,6 @@ describe('encodeStream', () => {
       yield* pieces;
     }
     const bytes = await collect(encodeStream(head, source(), (n) => n));
-    assert.deepEqual(decodeMessage(bytes).message.content, encodeUtf8('ab'));
+    assert.deepEqual(decodeMessage([bytes]).message.content, encodeUtf8('ab'));
   });
 });

@@ -9,6 +9,7 @@ import {
   type RecipientContext,
   type SenderContext,
 } from '@cloister/crypto';
+import { PieceReader } from '../wire/piece-reader.ts';
 import type { StreamReader } from '../wire/stream-reader.ts';
 import type { ChannelKeys } from './channel-keys.ts';
 
@@ -68,27 +69,26 @@ export interface RequestRecipient {
 
 /** A request that was opened as one. */
 export interface OpenedRequest extends RequestRecipient {
-  readonly binaryRequest: Bytes;
+  readonly binaryRequest: readonly Bytes[];
 }
 
 /**
- * Opens an encapsulated request (RFC 9458 section 4.3) with one of these keys. Whatever is wrong with
+ * Opens an encapsulated request (RFC 9458 section 4.3) that came in pieces with one of these keys. Whatever is wrong with
  * it (length, key id, KEM, suite, encapsulated key, ciphertext), the answer is the same: undefined.
  */
 export async function openRequest(
-  encapsulated: Bytes,
+  encapsulated: readonly Bytes[],
   keys: readonly ChannelKeys[],
 ): Promise<OpenedRequest | undefined> {
-  if (encapsulated.length < HEADER_SIZE) return undefined;
-  const header = encapsulated.slice(0, HEADER_SIZE);
-  const key = selectKey(header, keys);
-  if (key === undefined) return undefined;
-  const ciphertextAt = HEADER_SIZE + key.hpke.kem.sizes.enc;
-  if (encapsulated.length < ciphertextAt) return undefined;
-  const enc = encapsulated.slice(HEADER_SIZE, ciphertextAt);
+  const pieces = new PieceReader(encapsulated);
+  const header = pieces.copy(HEADER_SIZE);
+  const key = header === undefined ? undefined : selectKey(header, keys);
+  if (header === undefined || key === undefined) return undefined;
+  const enc = pieces.copy(key.hpke.kem.sizes.enc);
+  if (enc === undefined) return undefined;
   return refusing(async () => {
     const recipient = await setupRecipient(key, header, enc, 'whole');
-    const binaryRequest = await recipient.context.open(encapsulated.subarray(ciphertextAt));
+    const binaryRequest = await recipient.context.openPieces(pieces.rest());
     return { ...recipient, binaryRequest };
   });
 }

@@ -8,6 +8,8 @@ import {
   hkdfExtract,
   HpkeError,
 } from '@cloister/crypto';
+import { joinPieces } from '../wire/byte-stream.ts';
+import { PieceReader } from '../wire/piece-reader.ts';
 import type { ChunkOpener, ChunkSealer } from './chunks.ts';
 import type { Sealing } from './request-encryption.ts';
 
@@ -62,13 +64,16 @@ export async function sealResponse(
   return [responseNonce, ...(await aead.seal(nonce, EMPTY, plaintext))];
 }
 
-/** The plaintext of an encapsulated response; throws where it does not belong to the request. */
-export async function openResponse(exchange: Exchange, encapsulated: Bytes): Promise<Bytes> {
-  const size = responseNonceSize(exchange.hpke);
-  if (encapsulated.length < size) throw new RangeError('shorter than its nonce');
-  const responseNonce = encapsulated.slice(0, size);
+/** The plaintext of an encapsulated response, in pieces as that may be; throws where it does not belong to the request. */
+export async function openResponse(
+  exchange: Exchange,
+  encapsulated: readonly Bytes[],
+): Promise<readonly Bytes[]> {
+  const pieces = new PieceReader(encapsulated);
+  const responseNonce = pieces.copy(responseNonceSize(exchange.hpke));
+  if (responseNonce === undefined) throw new RangeError('shorter than its nonce');
   const { aead, nonce } = await deriveResponseAead(exchange, responseNonce, 'whole');
-  return aead.open(nonce, EMPTY, encapsulated.subarray(size));
+  return aead.open(nonce, EMPTY, pieces.rest());
 }
 
 /** Seals the chunks of a response (the draft, section 6.2): each takes the next counter. */
@@ -90,7 +95,7 @@ export async function createResponseOpener(
   let counter = 0;
   return async (sealed, aad) => {
     try {
-      return await aead.open(computeNonce(nonce, counter++), aad, sealed);
+      return joinPieces(await aead.open(computeNonce(nonce, counter++), aad, [sealed]));
     } catch (cause) {
       throw new HpkeError('open_failed', { cause });
     }

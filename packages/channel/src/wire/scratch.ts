@@ -2,6 +2,8 @@ import type { Bytes } from '@cloister/bytes';
 import { lengthOf } from './byte-stream.ts';
 import { release } from './release.ts';
 
+/** So few pieces are not put together: a message whose content came in one is opened without a copy. */
+const FEW = 8;
 /** Larger memory than this is not kept. */
 const KEPT = 8 * 1024 * 1024;
 
@@ -13,15 +15,18 @@ export class Scratch {
   #free: Bytes = new Uint8Array();
 
   /**
-   * Does something with the pieces as one. What `step` keeps of them, it must copy. Pieces that are
-   * `owned`, by nobody else, are given back as soon as they were put together.
+   * Does something with the pieces: a few as they are, many as one. What `step` keeps of them, it must
+   * copy. Pieces that are `owned`, by nobody else, are given back as soon as they are not needed.
    */
   async with<T>(
     { pieces, owned }: { readonly pieces: readonly Bytes[]; readonly owned: boolean },
-    step: (whole: Bytes) => Promise<T>,
+    step: (few: readonly Bytes[]) => Promise<T>,
   ): Promise<T> {
-    const [first, ...others] = pieces;
-    if (first !== undefined && others.length === 0) return step(first);
+    if (pieces.length <= FEW) {
+      const done = await step(pieces);
+      if (owned) release(pieces);
+      return done;
+    }
     const length = lengthOf(pieces);
     const memory = this.#take(length);
     let at = 0;
@@ -31,7 +36,7 @@ export class Scratch {
     }
     if (owned) release(pieces);
     try {
-      return await step(memory.subarray(0, length));
+      return await step([memory.subarray(0, length)]);
     } finally {
       if (memory.length > this.#free.length && memory.length <= KEPT) this.#free = memory;
     }

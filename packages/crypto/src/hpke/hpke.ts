@@ -47,6 +47,8 @@ export interface SenderContext extends ExportingContext {
 export interface RecipientContext extends ExportingContext {
   /** The plaintext; HpkeError `open_failed` where it is not the next message of the sender. */
   open(ciphertext: Bytes, aad?: Bytes): Promise<Bytes>;
+  /** As `open`, for large messages: in pieces, out pieces, nothing copied to join them. */
+  openPieces(pieces: readonly Bytes[], aad?: Bytes): Promise<readonly Bytes[]>;
 }
 
 /** HPKE in base mode (RFC 9180) for one suite. */
@@ -153,20 +155,27 @@ function createSender({ aead, baseNonce, export: exportSecret }: Schedule): Send
 function createRecipient({ aead, baseNonce, export: exportSecret }: Schedule): RecipientContext {
   let sequence = 0;
   let last: Promise<unknown> = Promise.resolve();
+  const openPieces = (pieces: readonly Bytes[], aad = EMPTY): Promise<readonly Bytes[]> => {
+    // One after the other: a message that does not open leaves the sequence number as it was.
+    const next = last.then(async () => {
+      const nonce = computeNonce(baseNonce, sequence);
+      const plaintext = await guard('open_failed', () => aead.open(nonce, aad, pieces));
+      sequence++;
+      return plaintext;
+    });
+    last = next.catch(() => undefined);
+    return next;
+  };
   return {
     export: exportSecret,
-    open(ciphertext, aad = EMPTY) {
-      // One after the other: a message that does not open leaves the sequence number as it was.
-      const next = last.then(async () => {
-        const nonce = computeNonce(baseNonce, sequence);
-        const plaintext = await guard('open_failed', () => aead.open(nonce, aad, ciphertext));
-        sequence++;
-        return plaintext;
-      });
-      last = next.catch(() => undefined);
-      return next;
-    },
+    openPieces,
+    open: async (ciphertext, aad) => wholeOf(await openPieces([ciphertext], aad)),
   };
+}
+
+function wholeOf(pieces: readonly Bytes[]): Bytes {
+  const [first, ...others] = pieces;
+  return first !== undefined && others.length === 0 ? first : concatBytes(...pieces);
 }
 
 /** ComputeNonce of RFC 9180 section 5.2 for a nonce of 12 bytes. Far below 2^96, where a counter in a double stops counting. */

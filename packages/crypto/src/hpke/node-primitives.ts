@@ -145,19 +145,36 @@ function createAesGcm<Key extends KeyObject, Buf extends Uint8Array>(
       cipher.final();
       return [...body, plain(cipher.getAuthTag())];
     },
-    open(nonce, aad, ciphertext) {
-      const bodySize = ciphertext.length - TAG_SIZE;
-      if (bodySize < 0) throw new MalformedError('truncated', 'AES-GCM ciphertext');
+    open(nonce, aad, pieces) {
+      const { body, tag } = splitTag(pieces);
       const options = { authTagLength: TAG_SIZE };
       const cipher = node.createDecipheriv(algorithm, secret, checkLength(nonce, 12), options);
       if (aad.length > 0) cipher.setAAD(aad);
-      cipher.setAuthTag(ciphertext.subarray(bodySize));
-      const body = cipher.update(ciphertext.subarray(0, bodySize));
+      cipher.setAuthTag(tag);
+      const opened = gathered(body, (piece) => plain(cipher.update(piece)));
       // Throws where the tag is wrong, before anybody sees the plaintext.
       cipher.final();
-      return plain(body);
+      return opened;
     },
   };
+}
+
+/** What stands before the tag, and the tag, which may begin in one piece and end in another. */
+function splitTag(pieces: readonly Bytes[]): {
+  readonly body: readonly Bytes[];
+  readonly tag: Bytes;
+} {
+  const tag = new Uint8Array(TAG_SIZE);
+  const body = [...pieces];
+  for (let missing = TAG_SIZE; missing > 0; ) {
+    const last = body.pop();
+    if (last === undefined) throw new MalformedError('truncated', 'AES-GCM ciphertext');
+    const cut = Math.max(0, last.length - missing);
+    tag.set(last.subarray(cut), missing - (last.length - cut));
+    missing -= last.length - cut;
+    if (cut > 0) body.push(last.subarray(0, cut));
+  }
+  return { body, tag };
 }
 
 /** Pieces that are together no longer than this go into one call. */
@@ -185,7 +202,7 @@ function gathered(pieces: readonly Bytes[], step: (piece: Bytes) => Bytes): read
     }
   }
   flush();
-  // It was the caller's plaintext: it does not stay here.
+  // It may have been the caller's plaintext: it does not stay here.
   memory.fill(0, 0, most);
   return made;
 }

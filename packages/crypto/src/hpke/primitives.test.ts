@@ -72,7 +72,7 @@ for (const [provider, primitives] of PROVIDERS) {
         const aead = await primitives.aesGcm(decodeHex(test.key));
         const [iv, aad] = [decodeHex(test.iv), decodeHex(test.aad)];
         const sealed = concatBytes(decodeHex(test.ct), decodeHex(test.tag));
-        const open = async () => aead.open(iv, aad, sealed);
+        const open = async () => concatBytes(...(await aead.open(iv, aad, [sealed])));
         if (test.ivSize !== 96 || test.result === 'invalid') {
           await assert.rejects(open);
           return;
@@ -141,8 +141,41 @@ describe('node:crypto and WebCrypto', () => {
     for (const lengths of sizes) {
       const pieces = lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
       const sealed = concatBytes(...(await (await node.aesGcm(key)).seal(nonce, none, pieces)));
-      const opened = await (await web.aesGcm(key)).open(nonce, none, sealed);
-      assert.deepEqual(opened, concatBytes(...pieces));
+      for (const provider of [web, node]) {
+        const aead = await provider.aesGcm(key);
+        const opened = await aead.open(nonce, none, [sealed]);
+        assert.deepEqual(concatBytes(...opened), concatBytes(...pieces));
+      }
+    }
+  });
+
+  it('open what comes in pieces cut anywhere, also in the tag, and nothing that is wrong in one', async () => {
+    const [key, nonce, none] = [data.subarray(0, 32), data.subarray(0, 12), new Uint8Array()];
+    const message = new Uint8Array(70_000).map((_, i) => i % 251);
+    const sealed = concatBytes(...(await (await web.aesGcm(key)).seal(nonce, none, [message])));
+    const cuts = [[0], [1, 2, 3], [40_000], [33_000, 33_001, 69_999], [70_000], [70_003, 70_015]];
+    for (const provider of [web, node])
+      for (const at of cuts) {
+        const aead = await provider.aesGcm(key);
+        const edges = [0, ...at, sealed.length];
+        const pieces = edges.slice(1).map((end, i) => sealed.slice(edges[i], end));
+        assert.deepEqual(concatBytes(...(await aead.open(nonce, none, pieces))), message);
+        for (const piece of pieces) {
+          if (piece.length === 0) continue;
+          const last = piece.length - 1;
+          piece[last] = (piece[last] ?? 0) ^ 1;
+          await assert.rejects(async () => aead.open(nonce, none, pieces));
+          piece[last] = (piece[last] ?? 0) ^ 1;
+        }
+      }
+  });
+
+  it('open nothing that is shorter than a tag, in however many pieces', async () => {
+    const [key, nonce, none] = [data.subarray(0, 32), data.subarray(0, 12), new Uint8Array()];
+    for (const provider of [web, node]) {
+      const aead = await provider.aesGcm(key);
+      for (const pieces of [[], [new Uint8Array(15)], [new Uint8Array(8), new Uint8Array(7)]])
+        await assert.rejects(async () => aead.open(nonce, none, pieces));
     }
   });
 

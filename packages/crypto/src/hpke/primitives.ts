@@ -44,8 +44,11 @@ export interface AesGcm {
    * the tag, in memory that is the caller's alone. In pieces, so that nobody has to copy a large message to put something before it.
    */
   seal(nonce: Bytes, aad: Bytes, pieces: readonly Bytes[]): Awaitable<readonly Bytes[]>;
-  /** The plaintext; throws where the tag is wrong. */
-  open(nonce: Bytes, aad: Bytes, ciphertext: Bytes): Awaitable<Bytes>;
+  /**
+   * Opens a ciphertext and its tag, which may come in pieces; gives the plaintext in pieces, cut as the
+   * provider likes. Throws where the tag is wrong, before anybody has seen any of it.
+   */
+  open(nonce: Bytes, aad: Bytes, pieces: readonly Bytes[]): Awaitable<readonly Bytes[]>;
 }
 
 /** What HPKE is built from. WebCrypto is the default; a faster provider is passed as an argument. */

@@ -157,19 +157,23 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
     const usages: KeyUsage[] = ['encrypt', 'decrypt'];
     const imported = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, usages);
     return {
-      async seal(nonce, aad, pieces) {
-        const [first, ...others] = pieces;
-        const whole = first === undefined || others.length > 0 ? concatBytes(...pieces) : first;
-        return [new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, whole))];
-      },
-      open: async (nonce, aad, ciphertext) =>
-        new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, ciphertext)),
+      seal: async (nonce, aad, pieces) => [
+        new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, wholeOf(pieces))),
+      ],
+      open: async (nonce, aad, pieces) => [
+        new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, wholeOf(pieces))),
+      ],
     };
   },
   x25519,
   p256,
   mlKem768,
 };
+
+function wholeOf(pieces: readonly Bytes[]): Bytes {
+  const [first, ...others] = pieces;
+  return first === undefined || others.length > 0 ? concatBytes(...pieces) : first;
+}
 
 function gcm(nonce: Bytes, additionalData: Bytes): AesGcmParams {
   return { name: 'AES-GCM', iv: checkLength(nonce, 12), additionalData };
