@@ -23,8 +23,8 @@ export const HELP = `cloister: use a medical platform and an AI provider without
 
   cloister up [--data <folder>] [--port <n>]     run the whole platform here, on simulated hardware
   cloister demo [--image <file>] [--json]        run the main job once, end to end, and tell what came of it
-                [--tamper quote|token|measurement|model|receipt]
-  cloister service <name> --port <n> …           run one service alone (attestation, inference, records)
+                [--tamper <how>] [--redis <place>]
+  cloister service <name> --port <n> …           run one service alone (attestation, key-broker, cache, inference, records)
   cloister verify <url|file> …                   verify the evidence of a running service, or of a file
   cloister quote inspect <file> [--json]         show what stands in evidence, field by field
   cloister collateral fetch|inspect …            make an offline bundle of collateral, and check one
