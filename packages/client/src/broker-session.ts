@@ -65,6 +65,7 @@ export function createBrokerSession(options: BrokerSessionOptions): BrokerSessio
   const heads = createHeadFeed({ ...options, manifest: follower.trust });
   follower.onChange(({ trust, bridge }) => heads.keeper.follow(trust, bridge));
   const now = (): Date => heads.keeper.now();
+  follower.goBy(now);
   const clientOf = (owner: string | undefined, signCall?: CallSigner): BrokerClient => {
     const baseUrl = owner === undefined ? undefined : brokers[owner];
     if (baseUrl === undefined) throw new MalformedError('bad_value', 'brokers: one is missing');

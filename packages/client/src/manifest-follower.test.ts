@@ -101,6 +101,17 @@ describe('ManifestFollower', () => {
     assert.deepEqual(follower.ids, [next.id]);
   });
 
+  it('bridges by the clock that it is given later, whatever the host makes of its own', async () => {
+    const next = await second();
+    let heads = START;
+    follower.goBy(() => new Date(heads));
+    time += 365 * 86_400_000;
+    await follower.offer([next.text]);
+    assert.equal(follower.agreement.bridge?.until.getTime(), START + LEASE * 1000);
+    heads += LEASE * 1000;
+    assert.deepEqual(follower.ids, [next.id]);
+  });
+
   it('goes on over several that are offered in any order, and tells of the last one', async () => {
     const next = await second();
     const third = await make({ serial: 3, previous: next.id });

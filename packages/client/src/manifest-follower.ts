@@ -44,11 +44,13 @@ export class ManifestFollower {
   readonly #options: ManifestFollowerOptions;
   readonly #listeners: AgreementListener[] = [];
   #agreement: Agreement;
+  #now: () => Date;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ManifestFollowerOptions) {
     this.#options = options;
     this.#agreement = { trust: options.first };
+    this.#now = options.now;
   }
 
   /** What is in force now. */
@@ -63,13 +65,21 @@ export class ManifestFollower {
   /** Ids of the manifests by which what a peer says may be: the one in force, the one bridged. */
   get ids(): readonly string[] {
     const { trust, bridge } = this.#agreement;
-    const isBridged = bridge !== undefined && this.#options.now() < bridge.until;
+    const isBridged = bridge !== undefined && this.#now() < bridge.until;
     return isBridged ? [trust.id, bridge.manifestId] : [trust.id];
   }
 
   /** Has somebody told of every change from now on, in the order of these calls. */
   onChange(listener: AgreementListener): void {
     this.#listeners.push(listener);
+  }
+
+  /**
+   * Goes by another clock from now on: that of the heads, when there are some. By the host's, a host
+   * could draw out how long the manifest before is bridged.
+   */
+  goBy(now: () => Date): void {
+    this.#now = now;
   }
 
   /** Takes manifest files in, in any order; those that came before count no more. */
@@ -98,7 +108,7 @@ export class ManifestFollower {
     }
     const changed = trust.id !== before.id;
     if (changed) {
-      const until = new Date(this.#options.now().getTime() + before.manifest.lease * 1000);
+      const until = new Date(this.#now().getTime() + before.manifest.lease * 1000);
       this.#agreement = { trust, bridge: { manifestId: before.id, until } };
       // oxlint-disable-next-line no-await-in-loop -- the heads follow before the leases are renewed
       for (const listener of this.#listeners) await listener(this.#agreement);
