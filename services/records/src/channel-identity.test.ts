@@ -23,7 +23,13 @@ async function version(number: number, from: number, until?: number): Promise<Se
 
 /** Replicas that ask one broker, and a clock that can be set: seconds. */
 async function world(kems: readonly ('x25519' | 'x-wing')[] = ['x25519']) {
-  const state = { at: 0, versions: [await version(1, 0)], identified: [] as Bytes[] };
+  const state = {
+    at: 0,
+    versions: [await version(1, 0)],
+    identified: [] as Bytes[],
+    /** Evidence takes so long. */
+    wait: Promise.resolve(),
+  };
   const now = (): Date => new Date(state.at * 1000);
   const make = () =>
     createChannelIdentity({
@@ -35,7 +41,7 @@ async function world(kems: readonly ('x25519' | 'x-wing')[] = ['x25519']) {
       now,
       identify: (ohttp) => {
         state.identified.push(ohttp);
-        return Promise.resolve({ ohttpKeys: ohttp } as unknown as ServiceIdentity);
+        return state.wait.then(() => ({ ohttpKeys: ohttp }) as unknown as ServiceIdentity);
       },
     });
   return { state, make };
@@ -81,6 +87,25 @@ describe('createChannelIdentity with released keys', () => {
     state.versions = [await version(2, 50)];
     await identity.renew();
     assert.notDeepEqual(identity.ohttpKeys, old);
+    assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys]);
+  });
+
+  it('opens with the replaced key and the new one until there is evidence of the new one', async () => {
+    const { make, state } = await world();
+    const identity = await make();
+    const old = identity.ohttpKeys;
+    const made = Promise.withResolvers<void>();
+    state.at = 50;
+    state.versions = [await version(2, 50)];
+    state.wait = made.promise;
+    const renewed = identity.renew();
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    assert.deepEqual(identity.ohttpKeys, old, 'what is shown');
+    assert.deepEqual(configs(identity.keys()), [state.identified.at(-1), old]);
+    made.resolve();
+    await renewed;
     assert.deepEqual(configs(identity.keys()), [identity.ohttpKeys]);
   });
 

@@ -45,11 +45,22 @@ export async function createChannelIdentity(
     async renew() {
       const next = await source.load();
       const shown = encodeKeyConfigs(next.shown);
-      // Opened first, shown then.
-      current = next;
-      if (equalBytes(shown, ohttp)) return;
-      identity = await identify(shown);
-      ohttp = shown;
+      if (equalBytes(shown, ohttp)) {
+        current = next;
+        return;
+      }
+      // Until there is evidence of the new key, whoever verifies is still shown the old one: both open.
+      const old = current.accepted.filter(
+        ({ keys }) => keys === current.shown && !next.accepted.some((one) => one.keys === keys),
+      );
+      current = { shown: current.shown, accepted: [...next.accepted, ...old] };
+      try {
+        identity = await identify(shown);
+        ohttp = shown;
+      } finally {
+        // Also where there is no such evidence: a key that was replaced opens nothing any more.
+        current = next;
+      }
     },
   };
 }

@@ -20,6 +20,8 @@ export interface HeadKeeperOptions {
 
 /** Heads of one party are kept so long beyond the lease: evidence may have been made on any. */
 const MOST_KEPT = 64;
+/** An old head is to be told from an unknown one. */
+const KEPT_LEASES = 4;
 
 /**
  * The heads that a relying party knows (design 2.1, rule 8): it takes none that contradicts an
@@ -55,7 +57,8 @@ export class HeadKeeper {
     if (!list.expect('contradicts no earlier head', fits, 'head_contradicts'))
       return list.refusal();
     if (!kept.some(({ hash }) => hash === head.hash)) {
-      const oldest = (this.newest(party)?.time ?? head.time) - 2 * this.#manifest.manifest.lease;
+      const oldest =
+        (this.newest(party)?.time ?? head.time) - KEPT_LEASES * this.#manifest.manifest.lease;
       const next = [...kept, head]
         .filter(({ time }) => time >= oldest)
         .toSorted((a, b) => b.time - a.time)

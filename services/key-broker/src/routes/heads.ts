@@ -48,7 +48,8 @@ export function headRoutes(app: Hono, broker: Broker): void {
 
   app.get('/v1/heads', (c) => {
     const { lease } = broker.requireTrust().manifest;
-    return c.json({ heads: broker.heads.recent(lease).map(({ jws }) => jws) });
+    // More than count: whoever is shown an old one is to see that it is old, and not a stranger's.
+    return c.json({ heads: broker.heads.recent(4 * lease).map(({ jws }) => jws) });
   });
 
   app.get('/v1/log/sth', async (c) => {
