@@ -56,6 +56,8 @@ export type RecordsEvents = {
     readonly ok: boolean;
     readonly ms: number;
     readonly code?: SafeText;
+    /** Which check failed. */
+    readonly check?: SafeText;
   };
   /** Another replica has taken the job over. */
   readonly job_left: { readonly task: SafeText };

@@ -13,6 +13,7 @@ import {
   type Log,
   opaqueId,
   routeTemplate,
+  type SafeText,
   StoreError,
 } from '@cloister/service';
 import type { RecordsEvents } from '../events.ts';
@@ -291,13 +292,12 @@ class Diagnosis {
     const { log } = this.#deps;
     const started = performance.now();
     const entries: NewEntry[] = [];
-    const report = async (ok: boolean, code?: JobStopped['code']): Promise<void> => {
+    const report = async (ok: boolean, stopped?: JobStopped): Promise<void> => {
       const ms = Math.round(performance.now() - started);
-      const why = code === undefined ? {} : { code };
+      const why = stopped === undefined ? {} : { code: stopped.code };
       entries.push(this.#event({ k: 'phase', phase, ok, ms, ...why }, 0));
       await this.#deps.ledger.commit(entries);
-      const logged = code === undefined ? {} : { code: routeTemplate(code) };
-      log('job', { task: opaqueId(this.#id), phase, ok, ms, ...logged });
+      log('job', { task: opaqueId(this.#id), phase, ok, ms, ...loggedOf(stopped) });
     };
     let result: T;
     try {
@@ -305,7 +305,7 @@ class Diagnosis {
     } catch (error) {
       if (endsHere(error)) throw error;
       const stopped = stopOf(error, this.#deps);
-      await report(false, stopped.code);
+      await report(false, stopped);
       throw stopped;
     }
     await report(true);
@@ -363,4 +363,12 @@ class Diagnosis {
           return `Device/${id}`;
     return undefined;
   }
+}
+
+/** Why a job stopped, as the log may say it: the reason, and the check that failed where it is a code. */
+function loggedOf(stopped: JobStopped | undefined): { code?: SafeText; check?: SafeText } {
+  if (stopped === undefined) return {};
+  const { code, detail = '' } = stopped;
+  const check = /^[a-z_.]{1,64}$/.test(detail) ? { check: routeTemplate(detail) } : {};
+  return { code: routeTemplate(code), ...check };
 }
