@@ -50,8 +50,12 @@ export interface HeadFeed {
   readonly keeper: HeadKeeper;
   /** Fetches what there is; the verdict is that of the own party's newest head. */
   refresh(): Promise<Verification<VerifiedHead>>;
-  /** Waits for the own broker's next head, at most half a minute, and takes it in. */
-  next(): Promise<Verification<VerifiedHead>>;
+  /**
+   * Of each broker one that waits for its next head, at most half a minute, and takes it in: evidence
+   * names the newest of all, for each accepter goes by its own party's. The verdict is that of the own
+   * party's newest head; of another party's broker, of the head that came.
+   */
+  readonly next: readonly (() => Promise<Verification<unknown>>)[];
 }
 
 /**
@@ -95,12 +99,12 @@ export function createHeadFeed(options: {
       );
       return verdict(own);
     },
-    async next() {
-      const baseUrl = brokers[ownParty] ?? '';
-      const after = keeper.newest()?.hash;
+    next: Object.entries(brokers).map(([party, baseUrl]) => async () => {
+      const after = keeper.newest(party)?.hash;
       const head = await unlessUnavailable(() => fetchHead({ baseUrl, transport }, after));
-      return verdict(await take(ownParty, head === undefined ? [] : [head]));
-    },
+      const taken = await take(party, head === undefined ? [] : [head]);
+      return party === ownParty ? verdict(taken) : taken;
+    }),
   };
 }
 

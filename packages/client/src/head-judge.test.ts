@@ -37,7 +37,7 @@ async function feedOf(known: readonly string[], later: readonly string[], now = 
     for (const head of later) await keeper.add(head);
     return { ok: false, code: 'unused', checks: [] };
   };
-  const feed: HeadFeed = { keeper, refresh, next: refresh };
+  const feed: HeadFeed = { keeper, refresh, next: [] };
   return { judge: createHeadJudge(feed), state };
 }
 

@@ -192,7 +192,7 @@ export async function judgeBy(
     assert.ok(verdict.ok, verdict.ok ? '' : verdict.code);
   }
   const refresh = () => Promise.resolve(keeper.check());
-  return judgeByFeed({ keeper, refresh, next: refresh });
+  return judgeByFeed({ keeper, refresh, next: [] });
 }
 
 /** What a test changes of the token that would be good. */

@@ -78,6 +78,22 @@ describe('heads', () => {
     await world.tick();
   });
 
+  it('of another party are waited for too, and carried as soon as there are some', async () => {
+    const w = await createWorld();
+    const feed = createHeadFeed({
+      manifest: w.manifest,
+      ownParty: 'diagnostics',
+      now: w.now,
+      transport: w.transport,
+      brokers: { hospital: 'https://hospital.example', diagnostics: 'https://diagnostics.example' },
+    });
+    assert.deepEqual(feed.keeper.hashes(), []);
+    for (const wait of feed.next) assert.ok((await wait()).ok);
+    assert.equal(feed.keeper.hashes().length, 2);
+    assert.ok(feed.keeper.newest('hospital'));
+    await w.close();
+  });
+
   it('say that a manifest was superseded, at once', async () => {
     const w = await createWorld();
     const feed = createHeadFeed({
@@ -88,7 +104,8 @@ describe('heads', () => {
       brokers: { hospital: 'https://hospital.example' },
     });
     assert.ok((await feed.refresh()).ok);
-    const next = feed.next();
+    const [wait = assert.fail()] = feed.next;
+    const next = wait();
     w.pass(1);
     const trusted = await w.agree(w.next({ lease: 600 }));
     const told = await next;

@@ -47,7 +47,7 @@ describe('followHeads', () => {
     const stop = await followHeads({
       ...options,
       lease: 0.015,
-      next: () => Promise.resolve(said[heard++] ?? good),
+      next: [() => Promise.resolve(said[heard++] ?? good)],
       catchUp: () => Promise.resolve(void looks++),
     });
     const heardAll = (): boolean => heard >= 2;

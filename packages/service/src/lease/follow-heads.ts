@@ -7,10 +7,10 @@ export interface FollowOptions {
   /** Fetches what there is; the verdict is that of the own party's newest head. */
   readonly refresh: () => Promise<Verification<unknown>>;
   /**
-   * Waits for the own broker's next head, for a while; the verdict is that of its newest. Where
-   * absent, a change is noticed at the next look.
+   * Each waits for the next head of a broker, for a while. Where there is none, a change is noticed at
+   * the next look.
    */
-  readonly next?: (() => Promise<Verification<unknown>>) | undefined;
+  readonly next?: readonly (() => Promise<Verification<unknown>>)[] | undefined;
   /** Looks for a newer manifest. */
   readonly catchUp?: (() => Promise<void>) | undefined;
   /** Seconds, as the manifest says. */
@@ -36,7 +36,7 @@ const LEAST_WAIT_MS = 1000;
  * manifest is in force that does not follow from this one, or another broker signs.
  */
 export async function followHeads(options: FollowOptions): Promise<() => void> {
-  const { refresh, next, lease } = options;
+  const { refresh, next = [], lease } = options;
   await waitForHead(options);
   const pause = Math.min(MINUTE, lease / LOOKS_PER_LEASE) * 1000;
   const stops = [
@@ -45,7 +45,7 @@ export async function followHeads(options: FollowOptions): Promise<() => void> {
       () => pause,
     ),
   ];
-  if (next !== undefined) stops.push(repeat(() => look(options, next), leastWait(pause)));
+  for (const wait of next) stops.push(repeat(() => look(options, wait), leastWait(pause)));
   return () => {
     for (const stop of stops) stop();
   };

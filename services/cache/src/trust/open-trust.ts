@@ -120,7 +120,7 @@ export function openTrust(options: OpenTrustOptions): OpenedTrust {
   const asked = Promise.withResolvers<void>();
   const following = followHeads({
     refresh: () => ask(() => feed.refresh()).finally(asked.resolve),
-    next: () => ask(() => feed.next()),
+    next: feed.next.map((wait) => () => ask(wait)),
     catchUp,
     lease: first.manifest.lease,
     onFailure: complain,

@@ -80,7 +80,7 @@ export async function openRelease(options: ReleaseOptions): Promise<Release> {
   follower.onChange(() => void lease.renew());
   const stopHeads = await followHeads({
     refresh: () => session.heads.refresh(),
-    next: () => session.heads.next(),
+    next: session.heads.next,
     catchUp,
     lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),

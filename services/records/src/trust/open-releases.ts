@@ -110,7 +110,7 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
   });
   const stopHeads = await followHeads({
     refresh: () => session.heads.refresh(),
-    next: () => session.heads.next(),
+    next: session.heads.next,
     catchUp,
     lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),
