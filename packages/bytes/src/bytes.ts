@@ -12,6 +12,12 @@ export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
   return out;
 }
 
+/** The pieces as one, copied only where there are several. */
+export function joinPieces(pieces: readonly Bytes[]): Bytes {
+  const [first, ...others] = pieces;
+  return first !== undefined && others.length === 0 ? first : concatBytes(...pieces);
+}
+
 /** A copy that later writes to the input cannot change. */
 export function copyBytes(bytes: Uint8Array): Bytes {
   return new Uint8Array(bytes);

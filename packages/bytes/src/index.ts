@@ -1,5 +1,13 @@
 export { decodeBase64, decodeBase64url, encodeBase64, encodeBase64url } from './base64.ts';
-export { asBytes, concatBytes, copyBytes, equalBytes, isZero, type Bytes } from './bytes.ts';
+export {
+  asBytes,
+  concatBytes,
+  copyBytes,
+  equalBytes,
+  isZero,
+  joinPieces,
+  type Bytes,
+} from './bytes.ts';
 export {
   DER,
   DerReader,

@@ -1,5 +1,5 @@
 import { isVerified, type VerifiedPeer } from '@cloister/attestation';
-import { type Bytes, concatBytes } from '@cloister/bytes';
+import { type Bytes, concatBytes, joinPieces } from '@cloister/bytes';
 import { type HpkePrimitives, type KemName, WEB_PRIMITIVES } from '@cloister/crypto';
 import type { CallSigner } from './call/sign-call.ts';
 import { ChannelError } from './channel-error.ts';
@@ -8,7 +8,7 @@ import { EVENT_STREAM_TYPE } from './media-types.ts';
 import type { RecipientKey } from './ohttp/request-encryption.ts';
 import { selectKey } from './recipient-key.ts';
 import { type Attempt, type AttemptResult, exchangeWhole } from './request-exchange.ts';
-import { follow, joinPieces, piecesOf, readAhead } from './wire/byte-stream.ts';
+import { follow, piecesOf, readAhead } from './wire/byte-stream.ts';
 import { Scratch } from './wire/scratch.ts';
 import { exchangeOver, type Fetch, type WireTransport } from './wire/wire-transport.ts';
 

@@ -1,4 +1,4 @@
-import { asBytes, type Bytes, MalformedError } from '@cloister/bytes';
+import { asBytes, type Bytes, MalformedError, joinPieces } from '@cloister/bytes';
 import { decodeStream } from './binary-http/decode-stream.ts';
 import { encodeStream } from './binary-http/encode-stream.ts';
 import { requestHead, toStreamedResponse } from './binary-http/fetch-message.ts';
@@ -23,7 +23,7 @@ import {
   fieldsFor,
   send,
 } from './request-exchange.ts';
-import { follow, joinPieces, readAhead, streamFrom } from './wire/byte-stream.ts';
+import { follow, readAhead, streamFrom } from './wire/byte-stream.ts';
 import { StreamReader } from './wire/stream-reader.ts';
 import type { WireAnswer } from './wire/wire-transport.ts';
 

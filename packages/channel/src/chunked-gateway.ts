@@ -1,4 +1,4 @@
-import { type Bytes, MalformedError } from '@cloister/bytes';
+import { type Bytes, MalformedError, joinPieces } from '@cloister/bytes';
 import { HpkeError } from '@cloister/crypto';
 import { checkContent } from './binary-http/check-content.ts';
 import { decodeStream } from './binary-http/decode-stream.ts';
@@ -27,7 +27,7 @@ import { openChunkedRequest, type RequestRecipient } from './ohttp/request-encry
 import { createResponseSealer, responseNonceSize } from './ohttp/response-encryption.ts';
 import { paddedLength } from './padding.ts';
 import { keyProblem, tooLarge } from './problem.ts';
-import { follow, joinPieces, readAhead, readPiecesOf, streamFrom } from './wire/byte-stream.ts';
+import { follow, readAhead, readPiecesOf, streamFrom } from './wire/byte-stream.ts';
 import { ownsWireBody, wireBodyOf } from './wire/lent-body.ts';
 import { StreamReader } from './wire/stream-reader.ts';
 

@@ -1,10 +1,10 @@
-import { decodeUtf8, MalformedError, parseJsonObject } from '@cloister/bytes';
+import { decodeUtf8, MalformedError, parseJsonObject, joinPieces } from '@cloister/bytes';
 import type { Bytes } from '@cloister/bytes';
 import type { Field } from './binary-http/message.ts';
 import { ChannelError } from './channel-error.ts';
 import { mediaTypeOf } from './media-types.ts';
 import { DATE_PROBLEM, KEY_PROBLEM, PROBLEM_TYPE } from './problem.ts';
-import { joinPieces, readPieces } from './wire/byte-stream.ts';
+import { readPieces } from './wire/byte-stream.ts';
 import type { WireAnswer } from './wire/wire-transport.ts';
 
 const MAX_PROBLEM_BYTES = 16_384;

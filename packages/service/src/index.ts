@@ -59,6 +59,7 @@ export {
 } from './service-app.ts';
 export { followHeads, type FollowOptions } from './lease/follow-heads.ts';
 export { guardByLeases } from './lease/guard-by-leases.ts';
+export { watchManifest, type ManifestWatch } from './lease/watch-manifest.ts';
 export { keepLease, type HeldLease, type LeaseOptions } from './lease/keep-lease.ts';
 export {
   brokersSetting,

@@ -1,5 +1,4 @@
-import type { Bytes } from '@cloister/bytes';
-import { joinPieces } from '../wire/byte-stream.ts';
+import { type Bytes, joinPieces } from '@cloister/bytes';
 import { PieceReader } from '../wire/piece-reader.ts';
 import type { BinaryMessage } from './message.ts';
 import { failMessage, readFields, readStart, readVarint, type Step } from './parse-steps.ts';

@@ -1,4 +1,4 @@
-import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
+import { type Bytes, concatBytes, encodeUtf8, joinPieces } from '@cloister/bytes';
 import {
   type AesGcm,
   computeNonce,
@@ -8,7 +8,6 @@ import {
   hkdfExtract,
   HpkeError,
 } from '@cloister/crypto';
-import { joinPieces } from '../wire/byte-stream.ts';
 import { PieceReader } from '../wire/piece-reader.ts';
 import type { ChunkOpener, ChunkSealer } from './chunks.ts';
 import type { Sealing } from './request-encryption.ts';

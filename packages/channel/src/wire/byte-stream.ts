@@ -1,10 +1,4 @@
-import { asBytes, type Bytes, concatBytes } from '@cloister/bytes';
-
-/** The pieces as one, copied only where there are several. */
-export function joinPieces(pieces: readonly Bytes[]): Bytes {
-  const [first, ...others] = pieces;
-  return first !== undefined && others.length === 0 ? first : concatBytes(...pieces);
-}
+import { asBytes, type Bytes } from '@cloister/bytes';
 
 /** The bytes as a buffer of their own, copied only where they share it with others. */
 export function bufferOf(bytes: Bytes): ArrayBuffer {

@@ -1,5 +1,5 @@
-import type { Bytes } from '@cloister/bytes';
-import { joinPieces, piecesOf, readPieces, streamedBody, streamOf } from './byte-stream.ts';
+import { type Bytes, joinPieces } from '@cloister/bytes';
+import { piecesOf, readPieces, streamedBody, streamOf } from './byte-stream.ts';
 import { ReadRequest, ReadResponse } from './read-by-bytes.ts';
 
 /** What fetch itself knows of a body. */

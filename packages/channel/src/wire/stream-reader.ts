@@ -1,5 +1,4 @@
-import { asBytes, type Bytes, MalformedError } from '@cloister/bytes';
-import { joinPieces } from './byte-stream.ts';
+import { asBytes, type Bytes, MalformedError, joinPieces } from '@cloister/bytes';
 import { release } from './release.ts';
 
 const EMPTY: Bytes = new Uint8Array();

@@ -1,5 +1,5 @@
-import type { Bytes } from '@cloister/bytes';
-import { joinPieces, piecesOf } from './byte-stream.ts';
+import { type Bytes, joinPieces } from '@cloister/bytes';
+import { piecesOf } from './byte-stream.ts';
 import { ReadResponse } from './read-by-bytes.ts';
 
 /**

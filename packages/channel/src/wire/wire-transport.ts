@@ -1,5 +1,5 @@
-import type { Bytes } from '@cloister/bytes';
-import { joinPieces, readPieces, readPiecesOf } from './byte-stream.ts';
+import { type Bytes, joinPieces } from '@cloister/bytes';
+import { readPieces, readPiecesOf } from './byte-stream.ts';
 
 /** Sends one request and gives its response: `fetch`, a service's HTTP client, or a channel. */
 export type Fetch = (request: Request) => Promise<Response>;

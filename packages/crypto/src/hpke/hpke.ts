@@ -1,4 +1,4 @@
-import { type Bytes, concatBytes, encodeUtf8 } from '@cloister/bytes';
+import { type Bytes, concatBytes, encodeUtf8, joinPieces } from '@cloister/bytes';
 import { allOf, type Awaitable } from './awaitable.ts';
 import { createDhKem, guard } from './dh-kem.ts';
 import { HpkeError } from './hpke-error.ts';
@@ -169,13 +169,8 @@ function createRecipient({ aead, baseNonce, export: exportSecret }: Schedule): R
   return {
     export: exportSecret,
     openPieces,
-    open: async (ciphertext, aad) => wholeOf(await openPieces([ciphertext], aad)),
+    open: async (ciphertext, aad) => joinPieces(await openPieces([ciphertext], aad)),
   };
-}
-
-function wholeOf(pieces: readonly Bytes[]): Bytes {
-  const [first, ...others] = pieces;
-  return first !== undefined && others.length === 0 ? first : concatBytes(...pieces);
 }
 
 /** ComputeNonce of RFC 9180 section 5.2 for a nonce of 12 bytes. Far below 2^96, where a counter in a double stops counting. */

@@ -4,6 +4,7 @@ import {
   decodeBase64url,
   decodeHex,
   MalformedError,
+  joinPieces,
 } from '@cloister/bytes';
 import { sha3Of256 } from './keccak.ts';
 import type { AesGcm, DhGroup, DhPrivateKey, HpkePrimitives, MlKem768 } from './primitives.ts';
@@ -158,10 +159,10 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
     const imported = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, usages);
     return {
       seal: async (nonce, aad, pieces) => [
-        new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, wholeOf(pieces))),
+        new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), imported, joinPieces(pieces))),
       ],
       open: async (nonce, aad, pieces) => [
-        new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, wholeOf(pieces))),
+        new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), imported, joinPieces(pieces))),
       ],
     };
   },
@@ -169,11 +170,6 @@ export const WEB_PRIMITIVES: HpkePrimitives = {
   p256,
   mlKem768,
 };
-
-function wholeOf(pieces: readonly Bytes[]): Bytes {
-  const [first, ...others] = pieces;
-  return first === undefined || others.length > 0 ? concatBytes(...pieces) : first;
-}
 
 function gcm(nonce: Bytes, additionalData: Bytes): AesGcmParams {
   return { name: 'AES-GCM', iv: checkLength(nonce, 12), additionalData };

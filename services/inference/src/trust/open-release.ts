@@ -13,7 +13,7 @@ import {
   followHeads,
   keepLease,
   routeTemplate,
-  watchText,
+  watchManifest,
   type HeldLease,
 } from '@cloister/service';
 import type { InferenceLog } from '../events.ts';
@@ -85,13 +85,10 @@ export async function openRelease(options: ReleaseOptions): Promise<Release> {
     lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),
   });
-  const stopFile = watchText({
+  const stopFile = watchManifest({
     read: options.readManifest,
-    onText: async (text) => {
-      const { refused } = await follower.offer([text]);
-      if (refused !== undefined) log('manifest_refused', { code: routeTemplate(refused) });
-    },
-    onFailure: () => log('manifest_refused', { code: routeTemplate('unreadable') }),
+    offer: (texts) => follower.offer(texts),
+    onRefused: (code) => log('manifest_refused', { code }),
   });
   return {
     now,

@@ -1,7 +1,6 @@
 import {
   type EvidenceEnvelope,
   type TrustedManifest,
-  type VerificationCache,
   type VerifiedPeer,
 } from '@cloister/attestation';
 import { encodeHex, equalBytes, type Bytes } from '@cloister/bytes';
@@ -12,14 +11,13 @@ import {
   spkiFromJwk,
   verifyCertificationRequest,
 } from '@cloister/crypto';
-import type { Random } from '@cloister/sealing';
 import type { Marker } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
+import type { ReleaseMeans } from '../release/release-means.ts';
 import { judgeEvidence } from '../trust/judge-evidence.ts';
 import { requireSameManifest } from '../trust/manifest-book.ts';
-import type { NonceMemory } from '../trust/nonce-memory.ts';
 import { certificateSerial, publishedAuthorities } from './authority-vault.ts';
 import { createServiceCertificate } from './service-certificate.ts';
 
@@ -49,22 +47,11 @@ export interface IssuedCertificate {
  */
 export class Certificates {
   readonly #broker: Broker;
-  readonly #nonces: NonceMemory;
-  readonly #random: Random;
-  readonly #cache: VerificationCache;
+  readonly #means: ReleaseMeans;
 
-  constructor(
-    broker: Broker,
-    options: {
-      readonly nonces: NonceMemory;
-      readonly random: Random;
-      readonly cache: VerificationCache;
-    },
-  ) {
+  constructor(broker: Broker, means: ReleaseMeans) {
     this.#broker = broker;
-    this.#nonces = options.nonces;
-    this.#random = options.random;
-    this.#cache = options.cache;
+    this.#means = means;
   }
 
   /** Verifies the asker and its request, and certifies its key. */
@@ -74,9 +61,9 @@ export class Certificates {
     const request = parseCertificationRequest(order.request);
     const peer = await judgeEvidence(order.evidence, {
       manifest: active.trust,
-      nonces: this.#nonces,
+      nonces: this.#means.nonces,
       at: new Date(this.#broker.now() * 1000),
-      cache: this.#cache,
+      cache: this.#means.cache,
     });
     if (!(await verifyCertificationRequest(request)))
       throw new BrokerError('possession_not_proven');
@@ -127,7 +114,7 @@ export class Certificates {
       const authority =
         due?.authority ?? (newest === undefined ? undefined : await authorities.open(newest));
       if (authority === undefined) throw new BrokerError('busy');
-      const serial = certificateSerial(this.#random);
+      const serial = certificateSerial(this.#means.random);
       const exp = terms.now + hours * 3600;
       const certificate = await createServiceCertificate({
         authority,

@@ -2,19 +2,17 @@ import {
   verifyPeer,
   type EvidenceEnvelope,
   type EvidenceSource,
-  type VerificationCache,
   type VerifiedPeer,
 } from '@cloister/attestation';
 import { canonicalJson, type Bytes } from '@cloister/bytes';
 import { machineOf, sealStateKey } from '@cloister/client';
-import type { Random } from '@cloister/sealing';
 import { NODE_EVIDENCE_CRYPTO, type Marker } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
+import type { ReleaseMeans } from '../release/release-means.ts';
 import { judgeEvidence } from '../trust/judge-evidence.ts';
 import { requireSameManifest } from '../trust/manifest-book.ts';
-import type { NonceMemory } from '../trust/nonce-memory.ts';
 
 /** What a sealed replica asks with. */
 export interface ReplicaRequest {
@@ -31,6 +29,12 @@ type Claims = VerifiedPeer['claims'];
 
 const SERVICE = 'key-broker';
 
+/** What a replica is judged with. */
+export interface ReplicaMeans extends ReleaseMeans {
+  /** This process's own evidence: what its replicas are compared with. */
+  readonly quote: EvidenceSource;
+}
+
 /**
  * Gives the key that seals the state to replicas of this very broker (spec/key-broker.md 5.3): the
  * same code, by fresh evidence under the manifest in force, on a machine that the party's quorum has
@@ -38,23 +42,9 @@ const SERVICE = 'key-broker';
  */
 export class Replicas {
   readonly #broker: Broker;
-  readonly #options: {
-    readonly nonces: NonceMemory;
-    readonly random: Random;
-    readonly cache: VerificationCache;
-    /** This process's own evidence: what its replicas are compared with. */
-    readonly quote: EvidenceSource;
-  };
+  readonly #options: ReplicaMeans;
 
-  constructor(
-    broker: Broker,
-    options: {
-      readonly nonces: NonceMemory;
-      readonly random: Random;
-      readonly cache: VerificationCache;
-      readonly quote: EvidenceSource;
-    },
-  ) {
+  constructor(broker: Broker, options: ReplicaMeans) {
     this.#broker = broker;
     this.#options = options;
   }

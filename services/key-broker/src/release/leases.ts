@@ -4,20 +4,18 @@ import {
   type SecretAgreement,
   type SecretVersion,
   type TrustedManifest,
-  type VerificationCache,
   type VerifiedPeer,
 } from '@cloister/attestation';
 import { asBytes, canonicalJson, encodeHex, encodeUtf8, type Bytes } from '@cloister/bytes';
 import { jwkThumbprint } from '@cloister/crypto';
-import type { Random } from '@cloister/sealing';
 import type { Marker, ValueChange } from '@cloister/service';
 import { BrokerError } from '../broker-error.ts';
 import type { ActiveBroker, Broker } from '../broker.ts';
 import type { BrokerEvent } from '../journal/broker-event.ts';
 import type { BrokerState, SecretRecord } from '../journal/broker-state.ts';
+import type { ReleaseMeans } from './release-means.ts';
 import { judgeEvidence } from '../trust/judge-evidence.ts';
 import { requireSameManifest } from '../trust/manifest-book.ts';
-import type { NonceMemory } from '../trust/nonce-memory.ts';
 import { dueVersion } from './secret-schedule.ts';
 import { liveVersions } from './secret-vault.ts';
 
@@ -47,22 +45,11 @@ const MOST_DUE = 64;
 /** Releases secrets under leases by rule 6 of design 2.1. */
 export class Leases {
   readonly #broker: Broker;
-  readonly #nonces: NonceMemory;
-  readonly #random: Random;
-  readonly #cache: VerificationCache;
+  readonly #means: ReleaseMeans;
 
-  constructor(
-    broker: Broker,
-    options: {
-      readonly nonces: NonceMemory;
-      readonly random: Random;
-      readonly cache: VerificationCache;
-    },
-  ) {
+  constructor(broker: Broker, means: ReleaseMeans) {
     this.#broker = broker;
-    this.#nonces = options.nonces;
-    this.#random = options.random;
-    this.#cache = options.cache;
+    this.#means = means;
   }
 
   /** Verifies the asker, notes the release in the log, and encrypts the secret to its `enc` key. */
@@ -72,9 +59,9 @@ export class Leases {
     const { name, derive } = request;
     const peer = await judgeEvidence(request.evidence, {
       manifest: active.trust,
-      nonces: this.#nonces,
+      nonces: this.#means.nonces,
       at: new Date(this.#broker.now() * 1000),
-      cache: this.#cache,
+      cache: this.#means.cache,
     });
     const agreement = agreedSecret(active.trust, this.#broker.party, name);
     if (!agreement.to.includes(peer.service)) throw new BrokerError('secret_not_for_service');
@@ -100,7 +87,7 @@ export class Leases {
             : await Promise.all(versions.map((v) => deriveVersion(v, name, derive, peer.service))),
         ...(derive === undefined ? {} : { derive }),
       },
-      { brokerKey: active.keys.signing, enc: peer.enc, random: this.#random },
+      { brokerKey: active.keys.signing, enc: peer.enc, random: this.#means.random },
     );
     return { jwe, lease };
   }
@@ -111,7 +98,7 @@ export class Leases {
     peer: VerifiedPeer,
     { name, lease: renewed, marker }: LeaseRequest,
   ) {
-    const id = renewed ?? encodeHex(this.#random(16));
+    const id = renewed ?? encodeHex(this.#means.random(16));
     return journal.append(async (state) => {
       requireSameManifest(state, trust);
       const now = this.#broker.now();

@@ -14,7 +14,7 @@ import {
   keepLease,
   type Log,
   routeTemplate,
-  watchText,
+  watchManifest,
 } from '@cloister/service';
 import type { ChannelKeySource } from '../channel-keys.ts';
 import type { RecordsEvents } from '../events.ts';
@@ -115,13 +115,10 @@ export async function openReleases(options: ReleasesOptions): Promise<Releases> 
     lease: follower.trust.manifest.lease,
     onFailure: (code) => log('heads_failed', { code: routeTemplate(code) }),
   });
-  const stopFile = watchText({
+  const stopFile = watchManifest({
     read: options.readManifest,
-    onText: async (text) => {
-      const { refused } = await follower.offer([text]);
-      if (refused !== undefined) log('manifest_refused', { code: routeTemplate(refused) });
-    },
-    onFailure: () => log('manifest_refused', { code: routeTemplate('unreadable') }),
+    offer: (texts) => follower.offer(texts),
+    onRefused: (code) => log('manifest_refused', { code }),
   });
   return {
     now,
